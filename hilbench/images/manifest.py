@@ -1,0 +1,62 @@
+"""The manifest baked into every image: what it is, what went into it, and what the host needs to feed it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ManifestTensor(_Frozen):
+    """An input or output: numpy dtype name, shape, and quantisation (real = (q - zero_point) * scale)."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+
+class ManifestModel(_Frozen):
+    """The model that the image runs."""
+
+    name: str
+    sha256: str
+    macs: int | None
+    operators: tuple[str, ...]
+    inputs: tuple[ManifestTensor, ...]
+    outputs: tuple[ManifestTensor, ...]
+
+
+class ManifestFramework(_Frozen):
+    """The framework that made the code, with its options and the versions of all that shaped it."""
+
+    name: str
+    options: dict[str, str]
+    versions: dict[str, str]
+
+
+class ManifestCompiler(_Frozen):
+    """The compiler of the image; `flags` are those of the model's own sources."""
+
+    name: str
+    version: str
+    flags: tuple[str, ...]
+
+
+class Manifest(_Frozen):
+    """One image. `build_id` is the hash (32 hexadecimal digits) of everything that went into it."""
+
+    manifest: int = 1
+    hilbench: str
+    build_id: str
+    suite: str
+    task: str
+    board: str
+    core: str
+    model: ManifestModel
+    framework: ManifestFramework
+    compiler: ManifestCompiler | None
+    arena_bytes: int | None

@@ -1,0 +1,76 @@
+"""The seam to a target: something that an image can be put on, and that then offers a stream of bytes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from hilbench.catalog.board import Board
+from hilbench.frameworks.base import Support
+
+
+class Stream(Protocol):
+    """A two-way stream of bytes to a device."""
+
+    def read(self, timeout_s: float) -> bytes:
+        """Return what has arrived, waiting at most `timeout_s` for the first byte; b'' if nothing came.
+
+        Raises `EOFError` when the other end is gone for good.
+        """
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`. Raises `EOFError` when the other end is gone for good."""
+
+
+@dataclass(frozen=True)
+class CrashReport:
+    """How a device died: `kind` (fault, lock-up, hang, exit), registers by name, and source lines where known."""
+
+    kind: str
+    reason: str
+    registers: dict[str, int] = field(default_factory=dict)
+    places: tuple[str, ...] = ()
+    log: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"{self.kind}: {self.reason}", *(f"  {place}" for place in self.places)]
+        if self.registers:
+            cells = [f"{name}={value:08x}" for name, value in self.registers.items()]
+            lines += ["  " + " ".join(cells[i : i + 6]) for i in range(0, len(cells), 6)]
+        if self.log:
+            lines.append("  " + self.log.strip().replace("\n", "\n  "))
+        return "\n".join(lines)
+
+
+class Running(Protocol):
+    """An image that runs on a target."""
+
+    @property
+    def stream(self) -> Stream:
+        """The serial line to the agent."""
+
+    def reset(self) -> None:
+        """Start the image again from its reset vector."""
+
+    def crash(self) -> CrashReport | None:
+        """Say how the device died or why it hangs. Called when it stopped answering; None if it looks well."""
+
+
+class Target(Protocol):
+    """Runs images. One file and one entry point each; `Settings` types a board file's entry under `targets:`."""
+
+    name: str
+    Settings: type[BaseModel]
+
+    def available(self, board: Board, settings: Any) -> Support:
+        """Say whether `board` can be run here now, and if not, why and what to do."""
+
+    def version(self) -> str:
+        """Return the version of what emulates or flashes (for the record)."""
+
+    def run(self, image: Path, board: Board, settings: Any) -> AbstractContextManager[Running]:
+        """Put `image` on the board and start it; on leaving the context nothing of it is left running."""
