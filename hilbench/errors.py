@@ -11,6 +11,7 @@
     │   └── TargetCrashed    the firmware faulted, hung or left: a crash report   exit 1
     ├── LinkError            host and device do not understand each other         exit 1
     │   ├── LinkTimeout      the device stopped answering                         exit 1
+    │   ├── DeviceFault      the processor faulted: its registers                 exit 1
     │   └── WrongImage       the device runs another image than it should         exit 1
     ├── UnstableOutput       repeats of one input gave different outputs          exit 1
     ├── ExpectationFailed    a suite's `expect:` does not hold                    exit 1
@@ -89,6 +90,14 @@ class LinkError(HilbenchError):
 
 class LinkTimeout(LinkError):
     """The device stopped answering before the deadline."""
+
+
+class DeviceFault(LinkError):
+    """The processor faulted and said so; `registers` holds what it stacked and its fault status, by name."""
+
+    def __init__(self, what: str, registers: dict[str, int], *, hint: str | None = None) -> None:
+        super().__init__(what, hint=hint)
+        self.registers = registers
 
 
 class WrongImage(LinkError):

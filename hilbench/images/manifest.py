@@ -52,8 +52,6 @@ class Manifest(_Frozen):
     manifest: int = 1
     hilbench: str
     build_id: str
-    suite: str
-    task: str
     board: str
     core: str
     model: ManifestModel

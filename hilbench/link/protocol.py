@@ -8,8 +8,8 @@ with all integers little-endian and the CRC that of zlib. `c_header()` writes th
 `firmware/agent/hb_protocol.h`; a test holds the two together (`python -m hilbench.link.protocol` prints it).
 
 A session begins with START, which names it by a random number; frames of another session are ignored. A sample's input
-travels as numbered fragments of `chunk` bytes, up to `SLOTS` samples in flight; ACK says for each of them which fragments
-are there. RESULT is kept by the device until the host releases the sample, and can be asked for again with POLL.
+travels as numbered fragments of `chunk` bytes, up to `SLOTS` samples in flight; ACK says for each which fragments are
+there. RESULT is kept by the device until the host releases the sample, and can be asked for again with POLL.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class Block(_Payload):
 
 @dataclass(frozen=True)
 class Ack(_Payload):
-    """What the device has. `sequence` is that of the last good frame, `done` the number of samples inferred (mod 2**16).
+    """What the device has: `sequence` of the last good frame, and `done`, the samples inferred (mod 2**16).
 
     For samples `done` and `done + 1`: how many fragments are there without a gap, and a bitmap of the 32 from there on.
     """
@@ -200,8 +200,8 @@ class Result(_Payload):
     """One sample's inference. Times follow in `data`, then the first bytes of the output.
 
     `data` is `repeats` times three u64 (input copy, inference, output copy, in the board's counter units), then up to
-    CHUNK_BYTES of output. `invocation` counts inferences since reset before this sample's first. `disturbed` counts bytes
-    that arrived while an inference was timed: its time is then not clean.
+    CHUNK_BYTES of output. `invocation` counts inferences since reset before this sample's first. `disturbed`
+    counts bytes that arrived while an inference was timed: its time is then not clean.
     """
 
     layout = struct.Struct("<HBBIIIII")

@@ -1,0 +1,269 @@
+"""One run, from plan to record: the only module that knows the whole order of things.
+
+`run(plan)` depends on nothing but the plan, which is plain data, so that the same call serves a pytest item, a
+pytest-xdist worker or a shard of a CI job.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hilbench import __version__, catalog
+from hilbench.catalog.board import Board
+from hilbench.catalog.data import Samples, load_samples, model_file
+from hilbench.catalog.suite import Suite, Task
+from hilbench.errors import TargetCrashed, Unavailable, UnstableOutput, UsageError, nearest
+from hilbench.frameworks.base import Framework, Model, TensorInfo
+from hilbench.images.build import build
+from hilbench.images.cache import cache_folder
+from hilbench.images.image import Image
+from hilbench.images.precompiled import find_image
+from hilbench.link.client import Client, DeviceFault, Inference
+from hilbench.measure.accuracy import fidelity, top1
+from hilbench.measure.latency import time_metrics
+from hilbench.measure.memory import memory_metrics
+from hilbench.measure.metric import Metric
+from hilbench.measure.reference import reference_outputs
+from hilbench.plugins import load
+from hilbench.provenance import host_facts, source_facts
+from hilbench.records import record as rec
+from hilbench.targets.base import Running, Target
+from hilbench.targets.crash import fault_report
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is under way, how many samples are done, and how many there are."""
+
+_HELLO_S = 10.0
+"""A board answers within a second of its reset; a loaded computer that starts an emulator may need several."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run. `firmware` is a folder of precompiled images (None: build); `samples` limits the data set."""
+
+    suite: Path
+    task: str
+    board: str
+    target: str
+    framework: str
+    options: tuple[tuple[str, str], ...] = ()
+    samples: int | None = None
+    model_folders: tuple[Path, ...] = ()
+    firmware: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """A plan with its names looked up."""
+
+    plan: Plan
+    suite: Suite
+    task: Task
+    board: Board
+    target: Target
+    settings: Any
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What the device gave: the timed inferences, the outputs of all samples, and how the link fared."""
+
+    timed: tuple[Inference, ...]
+    outputs: tuple[bytes, ...]
+    arena_bytes: int
+    link: dict[str, int]
+    link_s: float
+
+
+def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec.Record:
+    """Run `plan` and return its record.
+
+    Raises `Unavailable` when something it needs is not here, and the other errors of `hilbench.errors` as they are.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    setting = _look_up(plan)
+    progress("building", 0, 0)
+    image = _image(setting)
+    inputs = tuple(_info(tensor) for tensor in image.manifest.model.inputs)
+    samples = load_samples(setting.task, setting.suite, inputs, plan.samples)
+    outcome = _execute(setting, image, samples, progress)
+    reference, missing = _reference(setting, samples)
+    metrics = _metrics(setting, image, samples, outcome, reference)
+    return rec.Record(
+        id=f"{started:%Y%m%dT%H%M%S}-{setting.task.id}-{plan.board}-{plan.framework}-{secrets.token_hex(4)}",
+        started=started.isoformat(timespec="seconds"),
+        duration_s=round(time.monotonic() - clock, 3),
+        metrics=metrics,
+        missing=missing,
+        reference=rec.ReferenceFacts(name="TensorFlow Lite Micro", versions=reference.versions) if reference else None,
+        samples=_raw(samples, outcome, reference),
+        link=outcome.link,
+        **_facts(setting, image, samples),
+    )
+
+
+def _look_up(plan: Plan) -> _Setting:
+    suite = catalog.load_suite(plan.suite)
+    tasks = {task.id: task for task in suite.tasks}
+    if plan.task not in tasks:
+        raise UsageError(f"{plan.suite} has no task '{plan.task}'", hint=nearest(plan.task, tasks))
+    board = catalog.board(plan.board)
+    target: Target = load("targets", plan.target)()
+    settings = target.Settings.model_validate(board.targets[plan.target] or {})
+    here = target.available(board, settings)
+    if not here.ok:
+        raise Unavailable(here.reason, hint=here.remedy or None)
+    return _Setting(plan, suite, tasks[plan.task], board, target, settings)
+
+
+def _image(setting: _Setting) -> Image:
+    """Return the plan's image: the precompiled one, or one built now."""
+    plan, task, options = setting.plan, setting.task, dict(setting.plan.options)
+    if plan.firmware is not None:
+        return find_image(plan.firmware, task.model.sha256, plan.board, plan.framework, options)
+    framework: Framework = load("frameworks", plan.framework)()
+    model = Model(task.id, model_file(task, setting.suite, plan.model_folders), task.model.sha256)
+    return build(setting.board, model, framework, options, cache_folder())
+
+
+def _info(tensor: Any) -> TensorInfo:
+    return TensorInfo(tensor.name, tensor.dtype, tensor.shape, tensor.scale, tensor.zero_point)
+
+
+def _execute(setting: _Setting, image: Image, samples: Samples, progress: Progress) -> _Outcome:
+    """Run the image on its target: first timed, one sample at a time, then all samples for their outputs."""
+    task = setting.task
+    timed_inputs = samples.inputs[: task.latency.samples]
+    with setting.target.run(image.path, setting.board, setting.settings) as running, _post_mortem(running, image):
+        client = Client(running.stream, timeout_s=task.timeout_s)
+        client.hello(within_s=_HELLO_S)
+        client.require(image.manifest.build_id)
+        start = time.monotonic()
+        timed = tuple(
+            _collect(client.infer(timed_inputs, repeats=task.latency.repeats, measure=True, depth=1),
+                     "timing", len(timed_inputs), progress)
+        )  # fmt: skip
+        outputs = tuple(
+            inference.output
+            for inference in _collect(client.infer(samples.inputs, depth=2), "inference", len(samples.inputs), progress)
+        )
+        link_s = time.monotonic() - start
+        # The model may only know its arena once it has run.
+        arena_bytes = client.hello(within_s=_HELLO_S).arena_bytes
+    for inference in timed:
+        if inference.output != outputs[inference.index]:
+            raise UnstableOutput(
+                f"sample {inference.index} gave one output while it was timed and another in the accuracy run",
+                hint="the model keeps state between inferences, or writes where it should not",
+            )
+    return _Outcome(timed, outputs, arena_bytes, client.stats.as_dict(), link_s)
+
+
+def _collect(inferences: Iterator[Inference], phase: str, total: int, progress: Progress) -> Iterator[Inference]:
+    for done, inference in enumerate(inferences, start=1):
+        progress(phase, done, total)
+        yield inference
+
+
+@contextmanager
+def _post_mortem(running: Running, image: Image) -> Iterator[None]:
+    """Turn a device's silence or fault into `TargetCrashed` with a report."""
+    try:
+        yield
+    except DeviceFault as fault:
+        raise TargetCrashed(str(fault_report(fault.registers, image.elf))) from None
+    except (TimeoutError, EOFError) as silence:
+        report = running.crash()
+        raise TargetCrashed(str(report) if report else str(silence)) from None
+
+
+@dataclass(frozen=True)
+class _Reference:
+    outputs: tuple[bytes, ...]
+    versions: dict[str, str]
+
+
+def _reference(setting: _Setting, samples: Samples) -> tuple[_Reference | None, dict[str, str]]:
+    """Return the reference interpreter's outputs, or None with the reason under the metrics it leaves missing."""
+    try:
+        path = model_file(setting.task, setting.suite, setting.plan.model_folders)
+        outputs, versions = reference_outputs(path, samples.inputs)
+    except Unavailable as reason:
+        return None, {"fidelity": str(reason)}
+    return _Reference(tuple(outputs), versions), {}
+
+
+def _metrics(
+    setting: _Setting, image: Image, samples: Samples, outcome: _Outcome, reference: _Reference | None
+) -> dict[str, Metric]:
+    tensors = image.manifest.model.outputs
+    first = next((i.times[0][1] for i in outcome.timed if i.invocation == 0), None)
+    metrics = time_metrics([i.times for i in outcome.timed], setting.board, first)
+    if setting.task.accuracy == "top1" and samples.labels is not None:
+        metrics["accuracy"] = top1(outcome.outputs, samples.labels.tolist(), tensors)
+    if reference is not None:
+        metrics |= fidelity(outcome.outputs, reference.outputs, tensors)
+    arena_bytes = outcome.arena_bytes or image.manifest.arena_bytes
+    if (elf := image.elf) is not None:
+        metrics |= memory_metrics(elf.sizes(), arena_bytes, max(i.stack_bytes for i in outcome.timed))
+    moved = outcome.link["bytes_sent"] + outcome.link["bytes_received"]
+    metrics["link_throughput"] = Metric(value=moved / outcome.link_s, unit="B/s", basis="host")
+    return metrics
+
+
+def _raw(samples: Samples, outcome: _Outcome, reference: _Reference | None) -> rec.Samples:
+    def text(outputs: Sequence[bytes]) -> str:
+        return base64.b64encode(b"".join(outputs)).decode()
+
+    return rec.Samples(
+        times=tuple(inference.times for inference in outcome.timed),
+        outputs=text(outcome.outputs),
+        reference=text(reference.outputs) if reference else None,
+        labels=tuple(samples.labels.tolist()) if samples.labels is not None else None,
+    )
+
+
+def _facts(setting: _Setting, image: Image, samples: Samples) -> dict[str, Any]:
+    """Return what a record says of the things that were run, rather than of how they did."""
+    board, manifest = setting.board, image.manifest
+    compiler = manifest.compiler
+    versions = manifest.framework.versions
+    return {
+        "hilbench": __version__,
+        "suite": setting.suite.suite,
+        "task": setting.task.id,
+        "board": rec.BoardFacts(
+            id=board.id, name=board.name, core=board.core, clock_hz=board.clock_hz, counter=board.counter
+        ),
+        "target": rec.TargetFacts(kind=setting.target.name, version=setting.target.version()),
+        "framework": rec.FrameworkFacts(
+            name=manifest.framework.name,
+            version=next(iter(versions.values()), ""),
+            options=manifest.framework.options,
+            versions=versions,
+        ),
+        "model": rec.ModelFacts(
+            name=manifest.model.name,
+            sha256=manifest.model.sha256,
+            macs=manifest.model.macs,
+            operators=manifest.model.operators,
+        ),
+        "dataset": rec.DatasetFacts(name=samples.name, sha256=samples.sha256, samples=len(samples.inputs)),
+        "image": rec.ImageFacts(
+            sha256=image.sha256,
+            build_id=manifest.build_id,
+            compiler=compiler.version if compiler else None,
+            flags=compiler.flags if compiler else (),
+            parts_bytes=image.elf.sizes().as_dict() if image.elf else {},
+        ),
+        "host": host_facts(),
+        "source": source_facts(setting.plan.suite),
+    }

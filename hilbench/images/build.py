@@ -1,0 +1,176 @@
+"""Builds images: a framework emits sources, CMake joins them with the agent and a port, the cache keeps the result."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hilbench import __version__, resources
+from hilbench.catalog.board import Board
+from hilbench.errors import BuildError, Unavailable, UnsupportedModel
+from hilbench.frameworks.base import Emitted, Framework, Model, TensorInfo
+from hilbench.images import host
+from hilbench.images.cache import cached, keep, workspace
+from hilbench.images.image import ELF_SUFFIX, HOST_SUFFIX, Image
+from hilbench.images.manifest import Manifest, ManifestCompiler, ManifestFramework, ManifestModel, ManifestTensor
+from hilbench.images.recipe import STACK_BYTES, Recipe
+from hilbench.images.toolchain import Toolchain, find_toolchain
+
+_TIMEOUT_S = 600
+
+
+def build(board: Board, model: Model, framework: Framework, options: Mapping[str, str], cache: Path) -> Image:
+    """Return the image of `model` through `framework` on `board`, from the cache or freshly built.
+
+    Raises `Unavailable` (framework or compiler missing), `UsageError` (an option), `UnsupportedModel`, `ModelError`,
+    `BuildError` (compiler or linker), `StoreError` (the cache cannot be written).
+    """
+    core = board.core_info
+    here = framework.available(core)
+    if not here.ok:
+        raise Unavailable(f"{framework.name}: {here.reason}", hint=here.remedy or None)
+    checked = framework.check_options(options)
+    toolchain = None if core.is_host else find_toolchain()
+    recipe = Recipe(board, model, framework, checked, toolchain.version if toolchain else None)
+    build_id = recipe.build_id
+    if found := cached(cache, build_id, ELF_SUFFIX if toolchain else HOST_SUFFIX):
+        return found
+    support = framework.supports(model, core)
+    if not support.ok:
+        raise UnsupportedModel(
+            f"{framework.name} cannot run {model.name} on {core.title}: {support.reason}",
+            where=str(model.path),
+            hint=support.remedy or None,
+        )
+    with workspace(cache) as work:
+        sources = work / "model"
+        sources.mkdir()
+        emitted = framework.emit(model, core, checked, sources)
+        manifest = _manifest(recipe, build_id, emitted)
+        if toolchain is None:
+            made = host.pack(emitted, _canonical(manifest), work)
+        else:
+            made = _compile(toolchain, board, emitted, manifest, work)
+        return keep(cache, made, build_id)
+
+
+def _canonical(manifest: Manifest) -> bytes:
+    return manifest.model_dump_json().encode()
+
+
+def _manifest(recipe: Recipe, build_id: str, emitted: Emitted) -> Manifest:
+    compiler = None
+    if recipe.compiler is not None:
+        flags = (*recipe.board.core_info.gcc_flags, *emitted.flags)
+        compiler = ManifestCompiler(name="arm-none-eabi-gcc", version=recipe.compiler, flags=flags)
+    return Manifest(
+        hilbench=__version__,
+        build_id=build_id,
+        board=recipe.board.id,
+        core=recipe.board.core,
+        model=ManifestModel(
+            name=recipe.model.name,
+            sha256=recipe.model.sha256,
+            macs=emitted.macs,
+            operators=emitted.operators,
+            inputs=tuple(_tensor(t) for t in emitted.inputs),
+            outputs=tuple(_tensor(t) for t in emitted.outputs),
+        ),
+        framework=ManifestFramework(
+            name=recipe.framework.name,
+            options=recipe.options,
+            versions={**recipe.framework.versions(), **emitted.versions},
+        ),
+        compiler=compiler,
+        arena_bytes=emitted.arena_bytes,
+    )
+
+
+def _tensor(info: TensorInfo) -> ManifestTensor:
+    return ManifestTensor(
+        name=info.name, dtype=info.dtype, shape=info.shape, scale=info.scale, zero_point=info.zero_point
+    )
+
+
+def _compile(toolchain: Toolchain, board: Board, emitted: Emitted, manifest: Manifest, work: Path) -> Path:
+    """Write the configuration that `firmware/CMakeLists.txt` reads, run CMake, and return the ELF's path."""
+    config, tree = work / "config", work / "build"
+    config.mkdir()
+    (config / "manifest.json").write_bytes(_canonical(manifest))
+    (config / "hb_config.h").write_text(_config_header(board, emitted, manifest.build_id))
+    (config / "image.cmake").write_text(_image_cmake(board, emitted, work))
+    firmware = resources.FIRMWARE
+    toolchain_file = firmware / "cmake" / "arm-none-eabi.cmake"
+    _run(
+        [toolchain.cmake, "-G", "Ninja", "-S", str(firmware), "-B", str(tree), f"-DHB_CONFIG_DIR={config}",
+         f"-DCMAKE_TOOLCHAIN_FILE={toolchain_file}"],
+        board,
+    )  # fmt: skip
+    _run([toolchain.cmake, "--build", str(tree)], board)
+    return tree / "image.elf"
+
+
+def _config_header(board: Board, emitted: Emitted, build_id: str) -> str:
+    """Return `hb_config.h`: the numbers of board and model that agent, port and linker script need."""
+    memory, port = board.memory, board.port
+    assert memory is not None and port is not None, "the catalog refuses a board with a core but no memory or port"
+    numbers = {
+        "HB_CLOCK_HZ": board.clock_hz or 0,
+        "HB_CODE_BASE": memory.code.base,
+        "HB_CODE_SIZE": memory.code.size,
+        "HB_DATA_BASE": memory.data.base,
+        "HB_DATA_SIZE": memory.data.size,
+        "HB_STACK_BYTES": STACK_BYTES,
+        "HB_INPUT_BYTES": tensors_bytes(emitted.inputs),
+        "HB_OUTPUT_BYTES": tensors_bytes(emitted.outputs),
+        **{f"HB_PORT_{key.upper()}": value for key, value in port.defines.items()},
+    }
+    build = ", ".join(f"0x{byte:02x}" for byte in bytes.fromhex(build_id))
+    lines = [f"#define {name} 0x{value:x}" for name, value in numbers.items()]
+    return "\n".join(["/* Written by hilbench for one image. */", *lines, f"#define HB_BUILD_ID_INIT {{{build}}}", ""])
+
+
+def tensors_bytes(tensors: Iterable[TensorInfo | ManifestTensor]) -> int:
+    """Return the size of `tensors` one after another."""
+    return sum(math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in tensors)
+
+
+def _image_cmake(board: Board, emitted: Emitted, work: Path) -> str:
+    """Return `image.cmake`: what to compile, and prefix maps that keep this folder's name out of the image."""
+    assert board.port is not None
+    maps = [f"-ffile-prefix-map={work}/model=model", f"-ffile-prefix-map={work}=image",
+            f"-ffile-prefix-map={resources.FIRMWARE}=firmware"]  # fmt: skip
+    lists: dict[str, Iterable[object]] = {
+        "HB_PORT": [board.port.name],
+        "HB_CORE_FLAGS": board.core_info.gcc_flags,
+        "HB_MODEL_SOURCES": emitted.sources,
+        "HB_MODEL_OBJECTS": emitted.objects,
+        "HB_MODEL_INCLUDES": emitted.include_dirs,
+        "HB_MODEL_FLAGS": emitted.flags,
+        "HB_PREFIX_MAPS": maps,
+    }
+    return "".join(f"set({name} {' '.join(f'[==[{item}]==]' for item in items)})\n" for name, items in lists.items())
+
+
+def _run(argv: list[str], board: Board) -> None:
+    """Run one step of the build. Raises `BuildError` with what the compiler or linker said first."""
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise BuildError(f"'{Path(argv[0]).name}' took longer than {_TIMEOUT_S} s and was stopped") from None
+    if done.returncode == 0:
+        return
+    text = done.stdout + done.stderr
+    if overflow := re.search(r"region `?(\w+)'? overflowed by (\d+) bytes", text):
+        region, excess = overflow[1].lower(), int(overflow[2])
+        raise BuildError(
+            f"the image does not fit {board.id}: its {region} memory is {excess:,} B too small",
+            hint="choose a smaller model, other framework options, or a larger board",
+        )
+    wrong = [line for line in text.splitlines() if re.search(r"\berror\b|undefined reference|CMake Error", line, re.I)]
+    raise BuildError("the image does not build: " + "\n  ".join(wrong[:5] or text.splitlines()[-5:]))

@@ -1,0 +1,82 @@
+"""What an image is made of, and the build id that follows from it: the hash of everything that goes in."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hilbench import __version__, resources
+from hilbench.catalog.board import Board
+from hilbench.frameworks.base import Framework, Model
+
+STACK_BYTES = 16 * 1024
+"""The model's own stack. Painted and checked: a model that needs more ends with a stack overflow."""
+
+_BOARD_FACTS = {"id", "core", "clock_hz", "counter", "memory", "port"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One image to be: `model` through `framework` with `options` on `board`, by the `compiler` (None on the host)."""
+
+    board: Board
+    model: Model
+    framework: Framework
+    options: dict[str, str]
+    compiler: str | None
+
+    @property
+    def build_id(self) -> str:
+        """32 hexadecimal digits that name this image: equal if and only if everything that goes in is equal."""
+        ingredients: dict[str, Any] = {
+            "hilbench": __version__,
+            "board": self.board.model_dump(
+                mode="json", include={"id", "core", "clock_hz", "counter", "memory", "port"}
+            ),
+            "model": [self.model.name, self.model.sha256],
+            "framework": [self.framework.name, self.options, dict(self.framework.versions())],
+            "compiler": [self.compiler, list(self.board.core_info.gcc_flags)],
+            "stack": STACK_BYTES,
+            "sources": _digest(self._sources()),
+        }
+        text = json.dumps(ingredients, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def _sources(self) -> list[tuple[str, Path]]:
+        """The files of ours that shape the image: the framework's Python, the builder's, and the firmware's."""
+        module = Path(inspect.getfile(type(self.framework)))
+        package = module.parent if module.name == "__init__.py" else module
+        here = Path(__file__).parent
+        roots = [
+            ("framework", package),
+            ("tflite", here.parent / "frameworks" / "tflite.py"),
+            ("build", here / "build.py"),
+            ("host", here / "host.py"),
+        ]
+        if self.board.port is not None:
+            roots += [
+                ("cmake", resources.FIRMWARE / "cmake"),
+                ("lists", resources.FIRMWARE / "CMakeLists.txt"),
+                ("agent", resources.FIRMWARE / "agent"),
+                ("port", resources.FIRMWARE / "ports" / self.board.port.name),
+                ("glue", resources.FIRMWARE / "frameworks" / self.framework.name),
+            ]
+        return [(name, path) for name, path in roots if path.exists()]
+
+
+def _digest(roots: Iterable[tuple[str, Path]]) -> str:
+    """Hash the files below `roots` with their names relative to their root."""
+    total = hashlib.sha256()
+    for name, root in roots:
+        files = [root] if root.is_file() else sorted(root.rglob("*"))
+        for path in files:
+            if path.is_file() and "__pycache__" not in path.parts:
+                relative = path.relative_to(root).as_posix() if path != root else ""
+                total.update(f"{name}/{relative}\0{path.stat().st_size}\0".encode())
+                total.update(path.read_bytes())
+    return total.hexdigest()

@@ -1,0 +1,1 @@
+"""Measurement: raw samples become metrics, each with its unit and the basis it stands on."""

@@ -1,0 +1,60 @@
+"""Accuracy against labels, and fidelity against the reference interpreter: both count, neither guesses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilbench.images.manifest import ManifestTensor
+from hilbench.measure.metric import Metric
+
+_Z95 = 1.959963984540054
+"""The 97.5 % point of the normal distribution."""
+
+
+def as_array(outputs: Sequence[bytes], tensors: Sequence[ManifestTensor]) -> NDArray[np.generic]:
+    """Return the first output tensor of every sample, shape (samples, elements), in its own dtype."""
+    tensor = tensors[0]
+    size = math.prod(tensor.shape)
+    return np.stack([np.frombuffer(output, dtype=tensor.dtype, count=size) for output in outputs])
+
+
+def top1(outputs: Sequence[bytes], labels: Sequence[int], tensors: Sequence[ManifestTensor]) -> Metric:
+    """Return the share of samples whose largest output is that of their label (a tie goes to the lower class)."""
+    right = int((as_array(outputs, tensors).argmax(axis=1) == np.asarray(labels)).sum())
+    return Metric(
+        value=right / len(labels),
+        unit="share",
+        basis="counted",
+        n=len(labels),
+        ci95=wilson(right, len(labels)),
+        detail="top-1",
+    )
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of `right` successes in `n` trials (Wilson 1927; Newcombe 1998, method 3)."""
+    share, z2 = right / n, _Z95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def fidelity(
+    outputs: Sequence[bytes], reference: Sequence[bytes], tensors: Sequence[ManifestTensor]
+) -> dict[str, Metric]:
+    """Compare outputs with those of the reference interpreter, bit for bit.
+
+    Returns `fidelity`, the share of samples whose outputs are all equal, and `fidelity_lsb`, the largest difference of
+    any element in steps of the output's quantisation (for integer outputs).
+    """
+    equal = sum(ours == theirs for ours, theirs in zip(outputs, reference, strict=True))
+    metrics = {"fidelity": Metric(value=equal / len(outputs), unit="share", basis="counted", n=len(outputs))}
+    if np.issubdtype(np.dtype(tensors[0].dtype), np.integer):
+        ours, theirs = (as_array(side, tensors).astype(np.int64) for side in (outputs, reference))
+        worst = int(np.abs(ours - theirs).max())
+        metrics["fidelity_lsb"] = Metric(value=worst, unit="LSB", basis="counted", n=ours.size)
+    return metrics

@@ -1,0 +1,25 @@
+"""Memory: what an image costs beside the agent, from its sections, and what the running model used of its stack."""
+
+from __future__ import annotations
+
+from hilbench.images.elf import Sizes
+from hilbench.measure.metric import Metric
+
+
+def memory_metrics(sizes: Sizes, arena_bytes: int | None, stack_bytes: int) -> dict[str, Metric]:
+    """Return `flash`, `ram`, `stack` and (when known) `arena`, in bytes.
+
+    `flash` is the model with its kernels and runtime, without the agent; `ram` likewise, plus the model's stack.
+    """
+
+    def count(value: int, detail: str) -> Metric:
+        return Metric(value=value, unit="B", basis="counted", detail=detail)
+
+    metrics = {
+        "flash": count(sizes.flash_model, "model, kernels and runtime; without the agent"),
+        "ram": count(sizes.ram_model + stack_bytes, "static memory of model and runtime, and the stack used"),
+        "stack": count(stack_bytes, "high-water mark of the model's own stack"),
+    }
+    if arena_bytes:
+        metrics["arena"] = count(arena_bytes, "memory for tensors")
+    return metrics

@@ -1,0 +1,81 @@
+"""Suites as pytest sees them: a file of tasks, one item for each task, board and framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hilbench import catalog
+from hilbench.bench import Plan
+from hilbench.catalog.suite import Task
+from hilbench.errors import ExpectationFailed, HilbenchError
+from hilbench.pytest_plugin.options import value
+from hilbench.pytest_plugin.session import run_and_keep, selection
+from hilbench.records.expect import broken, unknown
+from hilbench.selection import plan_name
+
+
+class SuiteFile(pytest.File):
+    """A `*.hil.yaml`."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield an item for each task, board and framework; a mistake in the file is a collection error."""
+        chosen = selection(self.config)
+        for task in catalog.load_suite(self.path).tasks:
+            if not chosen.boards:
+                yield NoBoard.from_parent(self, name=task.id)
+            for plan in chosen.plans(self.path, task):
+                name = plan_name(plan, catalog.board(plan.board).default_target)
+                yield BenchItem.from_parent(self, name=name, plan=plan, task=task)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+        """Show our own errors as they are, without a traceback."""
+        return _told(excinfo) or super().repr_failure(excinfo)
+
+
+class BenchItem(pytest.Item):
+    """One benchmark: a task on a board through a framework."""
+
+    def __init__(self, plan: Plan, task: Task, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.plan = plan
+        self.task = task
+
+    def runtest(self) -> None:
+        """Run the benchmark and hold its record against the suite's `expect:`."""
+        record = run_and_keep(self, self.plan)
+        failures = broken(record, self.task.expect)
+        for line in unknown(record, self.task.expect):
+            if value(self.config, "hil_require"):
+                failures.append(line)
+            else:
+                self.warn(pytest.PytestWarning(line))
+        if failures:
+            raise ExpectationFailed(f"{record.label}: " + "\n  ".join(failures))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show our own errors as they are, without a traceback."""
+        return _told(excinfo) or super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Name the item in headings of failures."""
+        return self.path, None, self.name
+
+
+class NoBoard(pytest.Item):
+    """A task of a run that named no board."""
+
+    def runtest(self) -> None:
+        """Skip, saying what to type."""
+        pytest.skip("no board chosen: --board=qemu runs it on an emulated Cortex-M4; `hilbench boards` lists all")
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Name the item in headings."""
+        return self.path, None, self.name
+
+
+def _told(excinfo: pytest.ExceptionInfo[BaseException]) -> str | None:
+    return f"error: {excinfo.value}" if isinstance(excinfo.value, HilbenchError) else None

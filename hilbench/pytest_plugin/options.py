@@ -1,0 +1,58 @@
+"""The plug-in's options, each declared once: for the command line, the ini file and the documentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Option:
+    """`--flag` on the command line and `ini` in the ini file (`hil_*`); the command line wins."""
+
+    flag: str
+    ini: str
+    help: str
+    kind: Literal["list", "string", "path", "paths", "int", "flag"] = "string"
+    metavar: str | None = None
+
+    @property
+    def dest(self) -> str:
+        """The name under which pytest keeps the command line's value."""
+        return self.ini
+
+
+OPTIONS = (
+    Option("--board", "hil_board", "run on BOARD[@TARGET]; repeatable, with commas and globs", "list", "BOARD"),
+    Option(
+        "--framework", "hil_framework", "run through FRAMEWORK[:KEY=VALUE]; repeatable, with commas", "list", "NAME"
+    ),
+    Option("--hil-samples", "hil_samples", "use only the first N samples of each data set", "int", "N"),
+    Option("--hil-models", "hil_models", "look here for models that suites name by hash; repeatable", "paths", "DIR"),
+    Option("--hil-firmware", "hil_firmware", "run the precompiled images of DIR: no compiler needed", "path", "DIR"),
+    Option("--hil-store", "hil_store", "keep records here (default: .hilbench/records)", "string", "STORE"),
+    Option("--hil-require", "hil_require", "what cannot be run here fails instead of being skipped", "flag"),
+)
+
+
+def add_options(parser: Any) -> None:
+    """Tell pytest's `parser` of all options."""
+    group = parser.getgroup("hilbench", "hilbench: benchmarks on boards and emulators")
+    for option in OPTIONS:
+        if option.kind == "flag":
+            group.addoption(option.flag, dest=option.dest, action="store_true", default=None, help=option.help)
+            parser.addini(option.ini, option.help, type="bool", default=False)
+            continue
+        action = "append" if option.kind in ("list", "paths") else "store"
+        kind = int if option.kind == "int" else str
+        group.addoption(
+            option.flag, dest=option.dest, action=action, type=kind, metavar=option.metavar, help=option.help
+        )
+        ini_type = {"list": "args", "paths": "paths", "path": "string", "int": "string"}.get(option.kind, "string")
+        parser.addini(option.ini, option.help, type=ini_type, default=None)
+
+
+def value(config: Any, ini: str) -> Any:
+    """Return an option's value: the command line's, else the ini file's, else None (an empty list for lists)."""
+    given = config.getoption(ini, default=None)
+    return config.getini(ini) if given is None else given

@@ -1,0 +1,1 @@
+"""Records: one JSON document a run, and the stores that keep them."""

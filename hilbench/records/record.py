@@ -1,0 +1,141 @@
+"""The record of one run, schema `hilbench.record/1`: every number with its unit and basis, and what produced it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from hilbench.errors import StoreError
+from hilbench.measure.metric import Metric, Part
+
+SCHEMA: Literal["hilbench.record/1"] = "hilbench.record/1"
+
+
+class TargetFacts(Part):
+    """What the image ran on."""
+
+    kind: str
+    version: str
+
+
+class BoardFacts(Part):
+    """The board: its id, core and clock, and what its counter counts."""
+
+    id: str
+    name: str
+    core: str
+    clock_hz: int | None
+    counter: str
+
+
+class FrameworkFacts(Part):
+    """The framework with its options and the versions of all that shaped its code."""
+
+    name: str
+    version: str
+    options: dict[str, str]
+    versions: dict[str, str]
+
+
+class ModelFacts(Part):
+    """The model by its hash. `macs`: multiply-accumulates of one inference, from its shapes."""
+
+    name: str
+    sha256: str
+    macs: int | None
+    operators: tuple[str, ...]
+
+
+class DatasetFacts(Part):
+    """The data by its hash, and how many of its samples were used (always the first ones)."""
+
+    name: str
+    sha256: str
+    samples: int
+
+
+class ImageFacts(Part):
+    """The image: the hash of its file, its build id and compiler. `parts_bytes` is its size by part."""
+
+    sha256: str
+    build_id: str
+    compiler: str | None
+    flags: tuple[str, ...]
+    parts_bytes: dict[str, int]
+
+
+class ReferenceFacts(Part):
+    """What the outputs were compared with."""
+
+    name: str
+    versions: dict[str, str]
+
+
+class Samples(Part):
+    """Raw observations, enough to compute every metric again.
+
+    `times`: one entry a timed sample, of one [input, inference, output] triple a repeat, in the board's counter unit.
+    `outputs`: the model's output bytes of all samples one after another, base64. `reference`: the same for
+    the reference interpreter, where there is one.
+    """
+
+    times: tuple[tuple[tuple[int, int, int], ...], ...]
+    outputs: str
+    reference: str | None = None
+    labels: tuple[int, ...] | None = None
+
+
+class Record(Part):
+    """One run of one task on one board with one framework."""
+
+    record_schema: Literal["hilbench.record/1"] = Field(default=SCHEMA, alias="schema")
+    id: str
+    started: str
+    duration_s: float
+    hilbench: str
+    suite: str
+    task: str
+    board: BoardFacts
+    target: TargetFacts
+    framework: FrameworkFacts
+    model: ModelFacts
+    dataset: DatasetFacts
+    image: ImageFacts
+    reference: ReferenceFacts | None
+    host: dict[str, str]
+    source: dict[str, str]
+    metrics: dict[str, Metric]
+    missing: dict[str, str] = Field(description="metrics that this run could not have, with the reason")
+    samples: Samples
+    link: dict[str, int]
+    log: str = ""
+
+    @property
+    def label(self) -> str:
+        """The run in one word, such as `digits[mps2-an386-tvm]`."""
+        return f"{self.task}[{self.board.id}-{self.framework.name}]"
+
+    def to_json(self) -> str:
+        """Return the document as indented JSON with a final newline."""
+        return json.dumps(self.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Record:
+        """Read a document. Raises `StoreError`, naming `where` and the first thing wrong with it."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise StoreError(
+                f"not a {SCHEMA} record: {field}: {first['msg']} ({error.error_count()} mistakes in all)",
+                where=where,
+                hint="the file is damaged or from another version of hilbench; remove it or run the benchmark again",
+            ) from None
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a record."""
+    return Record.model_json_schema(by_alias=True)
