@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from hilbench import __version__, catalog
 from hilbench.catalog.board import Board
 from hilbench.catalog.data import Samples, load_samples, model_file
 from hilbench.catalog.suite import Suite, Task
-from hilbench.errors import TargetCrashed, Unavailable, UnstableOutput, UsageError, nearest
+from hilbench.errors import LinkClosed, LinkTimeout, TargetCrashed, Unavailable, UnstableOutput, UsageError, nearest
 from hilbench.frameworks.base import Framework, Model, TensorInfo
 from hilbench.images.build import build
 from hilbench.images.cache import cache_folder
@@ -110,28 +110,39 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
     )
 
 
-def _look_up(plan: Plan) -> _Setting:
+def built_image(plan: Plan) -> Image:
+    """Return the image of `plan`, from the cache or built now; its target need not be here."""
+    suite, task = _task(plan)
+    framework: Framework = load("frameworks", plan.framework)()
+    model = Model(task.id, model_file(task, suite, plan.model_folders), task.model.sha256)
+    return build(catalog.board(plan.board), model, framework, dict(plan.options), cache_folder())
+
+
+def _task(plan: Plan) -> tuple[Suite, Task]:
     suite = catalog.load_suite(plan.suite)
     tasks = {task.id: task for task in suite.tasks}
     if plan.task not in tasks:
         raise UsageError(f"{plan.suite} has no task '{plan.task}'", hint=nearest(plan.task, tasks))
+    return suite, tasks[plan.task]
+
+
+def _look_up(plan: Plan) -> _Setting:
+    suite, task = _task(plan)
     board = catalog.board(plan.board)
     target: Target = load("targets", plan.target)()
     settings = target.Settings.model_validate(board.targets[plan.target] or {})
     here = target.available(board, settings)
     if not here.ok:
         raise Unavailable(here.reason, hint=here.remedy or None)
-    return _Setting(plan, suite, tasks[plan.task], board, target, settings)
+    return _Setting(plan, suite, task, board, target, settings)
 
 
 def _image(setting: _Setting) -> Image:
     """Return the plan's image: the precompiled one, or one built now."""
-    plan, task, options = setting.plan, setting.task, dict(setting.plan.options)
-    if plan.firmware is not None:
-        return find_image(plan.firmware, task.model.sha256, plan.board, plan.framework, options)
-    framework: Framework = load("frameworks", plan.framework)()
-    model = Model(task.id, model_file(task, setting.suite, plan.model_folders), task.model.sha256)
-    return build(setting.board, model, framework, options, cache_folder())
+    plan = setting.plan
+    if plan.firmware is None:
+        return built_image(plan)
+    return find_image(plan.firmware, setting.task.model.sha256, plan.board, plan.framework, dict(plan.options))
 
 
 def _info(tensor: Any) -> TensorInfo:
@@ -164,7 +175,7 @@ def _execute(setting: _Setting, image: Image, samples: Samples, progress: Progre
                 f"sample {inference.index} gave one output while it was timed and another in the accuracy run",
                 hint="the model keeps state between inferences, or writes where it should not",
             )
-    return _Outcome(timed, outputs, arena_bytes, client.stats.as_dict(), link_s)
+    return _Outcome(timed, outputs, arena_bytes, asdict(client.stats), link_s)
 
 
 def _collect(inferences: Iterator[Inference], phase: str, total: int, progress: Progress) -> Iterator[Inference]:
@@ -180,9 +191,11 @@ def _post_mortem(running: Running, image: Image) -> Iterator[None]:
         yield
     except DeviceFault as fault:
         raise TargetCrashed(str(fault_report(fault.registers, image.elf))) from None
-    except (TimeoutError, EOFError) as silence:
+    except (LinkTimeout, LinkClosed) as silence:
         report = running.crash()
-        raise TargetCrashed(str(report) if report else str(silence)) from None
+        if report is None:
+            raise
+        raise TargetCrashed(str(report), hint=silence.hint) from None
 
 
 @dataclass(frozen=True)
@@ -262,7 +275,7 @@ def _facts(setting: _Setting, image: Image, samples: Samples) -> dict[str, Any]:
             build_id=manifest.build_id,
             compiler=compiler.version if compiler else None,
             flags=compiler.flags if compiler else (),
-            parts_bytes=image.elf.sizes().as_dict() if image.elf else {},
+            parts_bytes=dict(image.elf.sizes().sections) if image.elf else {},
         ),
         "host": host_facts(),
         "source": source_facts(setting.plan.suite),

@@ -11,6 +11,7 @@
     │   └── TargetCrashed    the firmware faulted, hung or left: a crash report   exit 1
     ├── LinkError            host and device do not understand each other         exit 1
     │   ├── LinkTimeout      the device stopped answering                         exit 1
+    │   ├── LinkClosed       the device is gone: its end of the line is closed    exit 1
     │   ├── DeviceFault      the processor faulted: its registers                 exit 1
     │   └── WrongImage       the device runs another image than it should         exit 1
     ├── UnstableOutput       repeats of one input gave different outputs          exit 1
@@ -90,6 +91,10 @@ class LinkError(HilbenchError):
 
 class LinkTimeout(LinkError):
     """The device stopped answering before the deadline."""
+
+
+class LinkClosed(LinkError):
+    """The device is gone: its end of the line is closed."""
 
 
 class DeviceFault(LinkError):

@@ -1,7 +1,7 @@
 /* What a framework implements: one model, with its inputs, its outputs and one call that runs it.
  *
- * The agent copies inputs in before every hb_model_invoke() and outputs out after it, so an implementation may
- * reuse the memory of either. Nothing here may allocate from a heap. Built as C11; usable from C++. */
+ * The agent copies inputs in before every hb_model_invoke() and outputs out after it, so an implementation
+ * may reuse the memory of either. Nothing here may allocate from a heap. Built as C11; usable from C++. */
 #ifndef HB_MODEL_H
 #define HB_MODEL_H
 

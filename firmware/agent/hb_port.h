@@ -1,7 +1,8 @@
 /* What a SoC implements: its serial line, its clock, and a way to sleep. One folder under ports/ each.
  *
- * The port also holds the reset handler, the vector table and the linker script. It calls hb_agent_main() once memory,
- * FPU and stacks are ready, hb_agent_receive() from its UART interrupt, and hb_agent_fault() from its fault handler.
+ * The port also holds the reset handler, the vector table and the linker script. It calls hb_agent_main()
+ * once memory, FPU and stacks are ready, hb_agent_receive() from its UART interrupt, and hb_agent_fault()
+ * from its fault handler.
  *
  * Two stacks: interrupts and faults use MSP; hb_agent_main() and the model run on PSP, whose bounds are
  * hb_port_stack_bottom and hb_port_stack_top, so that what is painted there shows the model's own use. */
@@ -37,8 +38,8 @@ void hb_port_init(void);
 /* Sends bytes, waiting as long as the line takes. */
 void hb_port_write(const uint8_t *bytes, uint32_t count);
 
-/* Starts a time measurement; hb_port_stop() returns what passed since, in the units of the board file's `counter`,
- * without the cost of the two calls. Windows do not nest. */
+/* Starts a time measurement; hb_port_stop() returns what passed since, in the units of the board file's
+ * `counter`, without the cost of the two calls. Windows do not nest. */
 void hb_port_start(void);
 uint64_t hb_port_stop(void);
 

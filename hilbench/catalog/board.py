@@ -5,24 +5,32 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from hilbench.catalog.core import CORES, Core
 
-_SIZE = re.compile(r"(\d+)\s*([KM]?)B?", re.IGNORECASE)
-_FACTOR = {"": 1, "K": 1024, "M": 1024 * 1024}
+_SIZE = r"\d+ ?[KM]"
+_FACTOR = {"K": 1024, "M": 1024 * 1024}
+_ADDRESSES = 2**32
 
 
 def _size_bytes(value: Any) -> Any:
-    if isinstance(value, str) and (found := _SIZE.fullmatch(value.strip())):
-        return int(found[1]) * _FACTOR[found[2].upper()]
+    if isinstance(value, str) and re.fullmatch(_SIZE, value, re.ASCII) and len(value) < 12:
+        return int(value[:-1]) * _FACTOR[value[-1]]
     return value
 
 
-def _known_core(value: Any) -> Any:
-    if not isinstance(value, str) or value not in CORES:
-        raise ValueError(f"not a core that hilbench knows; one of: {', '.join(CORES)}")
-    return value
+def _no_settings(value: Any) -> Any:
+    return {} if value is None else value
 
 
 class Strict(BaseModel):
@@ -31,14 +39,32 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-Bytes = Annotated[int, BeforeValidator(_size_bytes), Field(gt=0, description="bytes, or a number with K or M")]
+Bytes = Annotated[
+    int,
+    BeforeValidator(_size_bytes),
+    Field(gt=0, le=_ADDRESSES, description="bytes, or a number with K or M, such as 256K"),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": f"^{_SIZE}$"}]}),
+]
+Word = Annotated[str, Field(min_length=1)]
 
 
 class Region(Strict):
     """A range of addresses."""
 
-    base: int = Field(ge=0, lt=2**32)
+    base: int = Field(ge=0, lt=_ADDRESSES, description="the first address, such as 0x20000000")
     size: Bytes
+
+    @property
+    def end(self) -> int:
+        """The address after the last."""
+        return self.base + self.size
+
+    @field_validator("size")
+    @classmethod
+    def _inside_32_bits(cls, size: int, info: ValidationInfo) -> int:
+        if "base" in info.data and info.data["base"] + size > _ADDRESSES:
+            raise ValueError(f"from 0x{info.data['base']:08x} on there are not {size} bytes below 4 GiB")
+        return size
 
 
 class Memory(Strict):
@@ -47,6 +73,14 @@ class Memory(Strict):
     code: Region
     data: Region
 
+    @field_validator("data")
+    @classmethod
+    def _apart(cls, data: Region, info: ValidationInfo) -> Region:
+        code = info.data.get("code")
+        if code and code.base < data.end and data.base < code.end:
+            raise ValueError("this overlaps with 'code'")
+        return data
+
 
 class Port(Strict):
     """The port under `firmware/ports/` that makes the agent run here, and the numbers that it needs.
@@ -54,8 +88,10 @@ class Port(Strict):
     Each entry of `defines` reaches the port as a macro: `uart_base: 0x40004000` is `HB_PORT_UART_BASE`.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9_]+$")
-    defines: dict[str, int] = Field(default_factory=dict)
+    name: str = Field(pattern=r"^[a-z0-9_]+$", description="a folder under firmware/ports, such as mps2")
+    defines: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[int, Field(ge=0, lt=_ADDRESSES)]] = (
+        Field(default_factory=dict, json_schema_extra={"additionalProperties": False})
+    )
 
 
 class Board(Strict):
@@ -63,18 +99,34 @@ class Board(Strict):
 
     `counter` says what the port's timer counts: `instructions` (an emulator whose clock is the instruction count),
     `cycles` (a cycle counter on silicon) or `nanoseconds` (the wall clock of a computer).
-    `targets` maps a target's name to its settings here; the first is the default.
+    `targets` maps a target's name to its settings here; the first is the default. `clock_hz`, `memory` and `port` are
+    there on every board but those of core `host`.
     """
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    name: str
-    aliases: tuple[str, ...] = ()
-    core: Annotated[str, BeforeValidator(_known_core)]
-    clock_hz: int | None = Field(default=None, gt=0)
-    counter: Literal["instructions", "cycles", "nanoseconds"]
-    memory: Memory | None = None
-    port: Port | None = None
-    targets: dict[str, Any] = Field(min_length=1)
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"core": {"const": "host"}}, "required": ["core"]},
+            "then": {"properties": {"counter": {"const": "nanoseconds"}}},
+            "else": {
+                "required": ["clock_hz", "memory", "port"],
+                "properties": {"counter": {"enum": ["instructions", "cycles"]}},
+            },
+        }
+    )
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="the file's name without .yaml")
+    name: Word = Field(description="the board's name as its maker writes it")
+    aliases: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")], ...] = ()
+    core: str = Field(description="the processor core", json_schema_extra={"enum": list(CORES)})
+    clock_hz: int | None = Field(
+        default=None, gt=0, validate_default=True, description="hertz of the core, such as 64000000"
+    )
+    counter: Literal["instructions", "cycles", "nanoseconds"] = Field(description="what the port's timer counts")
+    memory: Memory | None = Field(default=None, validate_default=True)
+    port: Port | None = Field(default=None, validate_default=True)
+    targets: dict[str, Annotated[dict[str, Any], BeforeValidator(_no_settings)]] = Field(
+        min_length=1, description="what can run this board, such as 'qemu:' with its settings"
+    )
     notes: str = ""
 
     @property
@@ -86,3 +138,28 @@ class Board(Strict):
     def default_target(self) -> str:
         """The target used when `--board` names none."""
         return next(iter(self.targets))
+
+    @field_validator("core")
+    @classmethod
+    def _known(cls, core: str) -> str:
+        if core not in CORES:
+            raise PydanticCustomError("not_one_of", "'{core}' is not a core", {"core": core, "known": list(CORES)})
+        return core
+
+    @field_validator("clock_hz", "memory", "port")
+    @classmethod
+    def _there_on_boards(cls, value: Any, info: ValidationInfo) -> Any:
+        core = info.data.get("core")
+        if value is None and core in CORES and not CORES[core].is_host:
+            raise PydanticCustomError("missing", "needed on every board but a host")
+        return value
+
+    @field_validator("counter")
+    @classmethod
+    def _fits_core(cls, counter: str, info: ValidationInfo) -> str:
+        core = info.data.get("core")
+        if core in CORES and CORES[core].is_host != (counter == "nanoseconds"):
+            raise ValueError(
+                f"'{counter}' does not fit the core '{core}': nanoseconds are for core 'host', and only they"
+            )
+        return counter

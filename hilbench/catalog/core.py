@@ -34,9 +34,7 @@ CORES: dict[str, Core] = {
     core.name: core
     for core in (
         Core("cortex-m3", "Cortex-M3", ("-mcpu=cortex-m3", _THUMB, "-mfloat-abi=soft")),
-        Core(
-            "cortex-m4f", "Cortex-M4F", ("-mcpu=cortex-m4", _THUMB, _HARD, "-mfpu=fpv4-sp-d16"), fpu=True, dsp=True
-        ),
+        Core("cortex-m4f", "Cortex-M4F", ("-mcpu=cortex-m4", _THUMB, _HARD, "-mfpu=fpv4-sp-d16"), fpu=True, dsp=True),
         Core(
             "cortex-m7f",
             "Cortex-M7F",

@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
-from hilbench.catalog.board import Strict
+from hilbench.catalog.board import Strict, Word
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 in lower-case hexadecimal")]
+Metric = Literal[
+    "latency",
+    "first_latency",
+    "instructions",
+    "cycles",
+    "accuracy",
+    "fidelity",
+    "flash",
+    "ram",
+    "arena",
+    "stack",
+]
+METRICS: tuple[str, ...] = get_args(Metric)
+"""The metrics that `expect:` can set limits to; each in the unit of its record entry."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 in lower-case hexadecimal: 64 digits")]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class FileRef(Strict):
     """A file named by its contents. `file` is relative to the suite's own folder."""
 
-    file: str
+    file: Word = Field(description="a path relative to the suite's file")
     sha256: Sha256
+
+    @field_validator("file")
+    @classmethod
+    def _relative(cls, file: str) -> str:
+        if not file.isprintable() or "\\" in file:
+            raise ValueError("a path has '/' between its parts and no control characters")
+        if PurePosixPath(file).is_absolute():
+            raise ValueError("an absolute path is right on one computer only; it is relative to the suite's file")
+        return file
 
 
 class ModelRef(FileRef):
     """A model file. `shared: true` means that it is not ours to ship: it is looked for in `--hil-models`."""
 
-    shared: bool = False
-    source: str = ""
+    shared: bool = Field(default=False, description="true: looked for in the folders of --hil-models, not shipped")
+    source: str = Field(default="", description="where a shared model comes from")
 
 
 class ArrayData(Strict):
@@ -34,42 +60,58 @@ class ArrayData(Strict):
 
     inputs: FileRef
     labels: FileRef | None = None
-    scale: float = Field(default=1.0, gt=0)
+    scale: Number = Field(default=1.0, gt=0)
 
 
 class RandomData(Strict):
-    """Random inputs, the same everywhere for one seed: for latency, memory and fidelity where no data set is at hand."""
+    """Random inputs, the same everywhere for one seed: for latency, memory and fidelity without a data set."""
 
-    seed: int = Field(ge=0)
-    samples: int = Field(default=20, gt=0)
+    seed: int = Field(ge=0, lt=2**63)
+    samples: int = Field(default=20, gt=0, le=100_000)
 
 
 class Dataset(Strict):
     """The samples of a task: either `arrays` or `random`."""
 
-    name: str
-    arrays: ArrayData | None = None
-    random: RandomData | None = None
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["arrays"]}, {"required": ["random"]}]})
 
-    @model_validator(mode="after")
-    def _one_kind(self) -> Dataset:
-        if (self.arrays is None) == (self.random is None):
-            raise ValueError("give either 'arrays' or 'random'")
-        return self
+    name: Word = Field(description="the data set's name in tables and records")
+    arrays: ArrayData | None = None
+    random: RandomData | None = Field(default=None, validate_default=True)
+
+    @field_validator("random")
+    @classmethod
+    def _one_kind(cls, random: RandomData | None, info: ValidationInfo) -> RandomData | None:
+        if "arrays" in info.data and (info.data["arrays"] is None) == (random is None):
+            raise ValueError("give either 'arrays' or 'random'" + (", not both" if random else ""))
+        return random
 
 
 class Latency(Strict):
     """How time is taken: the first `samples` inputs, one at a time on a quiet line, each run `repeats` times."""
 
-    samples: int = Field(default=10, gt=0)
-    repeats: int = Field(default=3, ge=2, le=16)
+    samples: int = Field(default=10, gt=0, le=100_000)
+    repeats: int = Field(default=3, ge=2, le=16, description="runs of each input, 2 to 16: their outputs are compared")
 
 
 class Bound(Strict):
     """Limits on one metric, in the unit of its record entry."""
 
-    min: float | None = None
-    max: float | None = None
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["min"]}, {"required": ["max"]}]})
+
+    min: Number | None = None
+    max: Number | None = Field(default=None, validate_default=True)
+
+    @field_validator("max")
+    @classmethod
+    def _in_order(cls, upper: float | None, info: ValidationInfo) -> float | None:
+        if "min" in info.data:
+            lower = info.data["min"]
+            if lower is None and upper is None:
+                raise ValueError("give 'min', 'max' or both")
+            if lower is not None and upper is not None and lower > upper:
+                raise ValueError(f"the largest value allowed ({upper:g}) is below the smallest ({lower:g})")
+        return upper
 
 
 class Task(Strict):
@@ -81,20 +123,29 @@ class Task(Strict):
     dataset: Dataset
     accuracy: Literal["top1"] | None = None
     latency: Latency = Latency()
-    expect: dict[str, Bound] = Field(default_factory=dict)
-    timeout_s: float = Field(default=60.0, gt=0, description="longest silence of the device before it counts as hung")
+    expect: dict[Metric, Bound] = Field(default_factory=dict)
+    timeout_s: Number = Field(default=60.0, gt=0, description="longest silence of the device before it counts as hung")
 
-    @model_validator(mode="after")
-    def _labels_for_accuracy(self) -> Task:
-        if self.accuracy and not (self.dataset.arrays and self.dataset.arrays.labels):
-            raise ValueError(f"accuracy '{self.accuracy}' needs a data set with labels")
-        return self
+    @field_validator("accuracy")
+    @classmethod
+    def _has_labels(cls, accuracy: str | None, info: ValidationInfo) -> str | None:
+        data = info.data.get("dataset")
+        if accuracy and data and not (data.arrays and data.arrays.labels):
+            raise ValueError(f"'{accuracy}' needs a data set with labels")
+        return accuracy
+
+    @field_validator("expect")
+    @classmethod
+    def _accuracy_is_measured(cls, expect: dict[Metric, Bound], info: ValidationInfo) -> dict[Metric, Bound]:
+        if "accuracy" in expect and info.data.get("accuracy", "") is None:
+            raise ValueError("a limit on 'accuracy', but the task has no 'accuracy:' that says which metric")
+        return expect
 
 
 class Suite(Strict):
     """A file of tasks. `folder` is where it was read from: file names in it are relative to that."""
 
-    suite: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    suite: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="the file's name without .hil.yaml")
     title: str = ""
     tasks: tuple[Task, ...] = Field(min_length=1)
-    folder: Path = Field(default=Path(), exclude=True)
+    folder: SkipJsonSchema[Path] = Field(default=Path(), exclude=True)

@@ -1,4 +1,4 @@
-"""Reads a YAML file into plain values, remembering where every key and value stands, and reports mistakes in it.
+"""Reads a YAML file into plain values, remembering where every key and value stands.
 
 Only what YAML 1.1 and 1.2 agree on is accepted: a plain `no` (false or a word?), `010` (8 or 10?) or `1:30` (90 or a
 text?) is a mistake that asks for quotes. Anchors, aliases and merge keys work; tags, duplicate keys and keys that are
@@ -8,19 +8,19 @@ not text do not. Lists become tuples. What the values mean is not this module's 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from yaml.composer import Composer
 from yaml.error import MarkedYAMLError
-from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.parser import Parser
 from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
+from hilbench.catalog.document import Document, Loc, Mistake, Span, dotted, shown
 from hilbench.errors import CatalogError
 
 MAX_BYTES = 256 * 1024
@@ -29,20 +29,30 @@ MAX_NODES = 20_000
 """Catalog files are small; these bound what a hostile one can cost, above all through aliases of aliases."""
 
 _MAX_DIGITS = 40
-_EXCERPT_CHARS = 100
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # those that PyYAML counts
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)|0x[0-9a-fA-F_]+")
-_FLOAT = re.compile(r"[-+]?([0-9][0-9_]*\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)")
+_HEX = re.compile(r"0x[0-9a-fA-F]+(_[0-9a-fA-F]+)*")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
 }
 _AMBIGUOUS = (
-    (re.compile(r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF"), "true or false to some YAML readers, a word to others"),
-    (re.compile(r"[-+]?0[0-9_]+"), "octal to some YAML readers, decimal to others"),
-    (re.compile(r"[-+]?0[ob][0-9_]+"), "a number to some YAML readers, a word to others"),
-    (re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"), "hours and minutes to some YAML readers, a word to others"),
+    (re.compile("yes|Yes|YES|on|On|ON"), "true to some YAML readers, a word to others", "or write true"),
+    (re.compile("no|No|NO|off|Off|OFF"), "false to some YAML readers, a word to others", "or write false"),
+    (re.compile(r"[-+]?0[0-9_]+"), "octal to some YAML readers, decimal to others", "or drop the leading 0"),
+    (
+        re.compile(r"[-+]?0[ob][0-9_]+"),
+        "a number to some YAML readers, a word to others",
+        "or write a number without prefix",
+    ),
+    (
+        re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+"),
+        "hours and minutes to some YAML readers, a word to others",
+        "or write a number",
+    ),
 )
 _SYNTAX_HINTS = (
     ("'\\t'", "indent with spaces; a tab is not allowed there"),
@@ -54,75 +64,12 @@ _SYNTAX_HINTS = (
     ("expected a single document", "one file holds one document: drop the '---'"),
 )
 
-Loc = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Span:
-    """A place in a file: line from 1, column from 0; a width of 0 means the line as a whole is not worth showing."""
-
-    line: int
-    column: int = 0
-    width: int = 0
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One thing wrong in a file. `loc` is the path of keys and indices to the value it is about."""
-
-    what: str
-    hint: str = ""
-    span: Span | None = None
-    loc: Loc = ()
-
-
-@dataclass
-class Document:
-    """A YAML file as plain values, with the place of each key (`keys`) and value (`values`) by its path, and its mistakes."""
-
-    path: Path
-    lines: list[str]
-    value: Any = None
-    text: dict[Loc, str] = field(default_factory=dict)
-    keys: dict[Loc, Span] = field(default_factory=dict)
-    values: dict[Loc, Span] = field(default_factory=dict)
-    mistakes: list[Mistake] = field(default_factory=list)
-
-    def error(self, mistakes: Iterable[Mistake]) -> CatalogError:
-        """Return one error that tells all `mistakes`, in the order of their lines."""
-        unique = dict.fromkeys(mistakes)
-        ordered = sorted(unique, key=lambda one: (one.span.line, one.span.column) if one.span else (0, 0))
-        return CatalogError("\n".join(self._told(mistake) for mistake in ordered))
-
-    def _told(self, mistake: Mistake) -> str:
-        name, span = shown(self.path), mistake.span
-        lines = [f"{name}:{span.line}: {mistake.what}" if span else f"{name}: {mistake.what}"]
-        if span and span.width and span.line <= len(self.lines):
-            lines += _excerpt(self.lines[span.line - 1], span)
-        if mistake.hint:
-            lines.append(f"  hint: {mistake.hint}")
-        return "\n".join(lines)
-
-
-def shown(path: Path) -> str:
-    """Return `path` as a message shows it: relative when it is below the working directory."""
-    absolute, here = path.absolute(), Path.cwd()
-    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
-
-
-def _excerpt(line: str, span: Span) -> list[str]:
-    start = max(0, span.column - _EXCERPT_CHARS // 2) if len(line) > _EXCERPT_CHARS else 0
-    part = "".join(char if char.isprintable() else " " for char in line[start : start + _EXCERPT_CHARS])
-    number = str(span.line)
-    column = span.column - start
-    marks = "^" * max(1, min(span.width, len(part) - column))
-    return [f"  {number} | {part}", f"  {' ' * len(number)} | {' ' * column}{marks}"]
-
 
 def read(path: Path) -> Document:
     """Return the document in `path`, its `mistakes` listed in it.
 
-    Raises `CatalogError` when there is no document to speak of: the file is missing, unreadable, not text, empty, or not YAML.
+    Raises `CatalogError` when there is no document to speak of: the file is missing, unreadable, not text, empty, or
+    not YAML.
     """
     text = _text(path)
     document = Document(path, _LINE_BREAK.split(text))
@@ -176,7 +123,7 @@ def _syntax_mistake(error: MarkedYAMLError) -> Mistake:
 
 
 class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
-    """PyYAML's parser alone: nothing is constructed. A node without a tag of its own gets one of the four words below."""
+    """PyYAML's parser alone: nothing is constructed. A node without a tag of its own gets one of three words."""
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -194,7 +141,7 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            mark = self.peek_event().start_mark
+            mark = self.get_mark()
             raise MarkedYAMLError(problem=f"nested more than {MAX_DEPTH} deep", problem_mark=mark)
         node: Node | None = super().compose_node(parent, index)
         self._depth -= 1
@@ -214,13 +161,18 @@ class _Builder:
             self._stop(node, "an alias contains itself")
         self._document.values[loc] = _span(node)
         if node.tag not in ("plain", "quoted", "collection"):
-            self._mistake(f"the tag '{_tag_name(node.tag)}' is not allowed", node, loc, "plain YAML needs no tags: drop it")
+            self._mistake(
+                f"the tag '{_tag_name(node.tag)}' is not allowed", node, loc, "plain YAML needs no tags: drop it"
+            )
             return None
         if isinstance(node, MappingNode):
             return self._mapping(node, loc)
         if isinstance(node, SequenceNode):
             return tuple(self.build(item, (*loc, index)) for index, item in enumerate(node.value))
-        return self._scalar(node, loc)
+        if isinstance(node, ScalarNode):
+            self._document.text[loc] = node.value
+            return self._value(node, loc)
+        raise TypeError(f"PyYAML made a {type(node).__name__}")
 
     def _mapping(self, node: MappingNode, loc: Loc) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -241,7 +193,7 @@ class _Builder:
         """Yield the mapping's own keys and values, then those that its merge keys (`<<`) bring in."""
         if depth > MAX_DEPTH:
             self._stop(node, "an alias contains itself")
-        merges = []
+        merges: list[Node] = []
         for key_node, value_node in node.value:
             if key_node.tag == "plain" and key_node.value == "<<":
                 merges += value_node.value if isinstance(value_node, SequenceNode) else [value_node]
@@ -257,39 +209,32 @@ class _Builder:
 
     def _key(self, node: Node, loc: Loc) -> str | None:
         if not isinstance(node, ScalarNode) or node.tag not in ("plain", "quoted"):
-            self._mistake("a key has to be one word", node, loc)
+            self._mistake("a key has to be one word", node, (*loc, "", "[key]"))
             return None
-        key = self._scalar(node, loc)
-        if not isinstance(key, str):
-            if not any(mistake.span == _span(node) for mistake in self._document.mistakes):
-                self._mistake(f"the key {node.value} is not text", node, loc, "put it in quotes")
-            return None
-        return key
+        at = (*loc, node.value, "[key]")
+        before = len(self._document.mistakes)
+        key = self._value(node, at)
+        if isinstance(key, str):
+            return key
+        if len(self._document.mistakes) == before:
+            self._mistake(f"the key '{node.value}' is not text", node, at, "put it in quotes")
+        return None
 
-    def _scalar(self, node: ScalarNode, loc: Loc) -> Any:
+    def _value(self, node: ScalarNode, loc: Loc) -> Any:
         text: str = node.value
-        self._document.text[loc] = text
         if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
             self._mistake("half of a surrogate pair is not a character", node, loc, "write the character itself")
             return None
         if node.tag == "quoted":
             return text
-        for pattern, meaning in _AMBIGUOUS:
+        for pattern, meaning, remedy in _AMBIGUOUS:
             if pattern.fullmatch(text):
-                self._mistake(f"'{text}' is {meaning}", node, loc, f"put a word in quotes: \"{text}\"{_plainly(text)}")
+                self._mistake(f"'{text}' is {meaning}", node, loc, f'put it in quotes, "{text}", {remedy}')
                 return None
-        if len(text) > _MAX_DIGITS:
-            return text
-        if text in _WORDS:
-            return _WORDS[text]
-        if _INTEGER.fullmatch(text):
-            return int(text, 16 if text.startswith("0x") else 10) if not text.endswith("_") else text
-        if _FLOAT.fullmatch(text):
-            return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
-        return text
+        return _plain(text)
 
     def _mistake(self, what: str, node: Node, loc: Loc, hint: str = "") -> None:
-        name = dotted(loc)
+        name = dotted(loc[:-2] if loc[-1:] == ("[key]",) else loc)
         self._document.mistakes.append(Mistake(f"{name}: {what}" if name else what, hint, _span(node), loc))
 
     def _count(self, node: Node) -> None:
@@ -301,19 +246,20 @@ class _Builder:
         raise self._document.error([Mistake(what, span=_span(node))])
 
 
-def dotted(loc: Loc) -> str:
-    """Return a path of keys and indices as people write it: `tasks[0].model.sha256`."""
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return "".join(char if char.isprintable() else "?" for char in text)
-
-
-def _plainly(text: str) -> str:
-    if text[0].lower() in "yno":
-        return f"; or write {'true' if text.lower() in ('yes', 'on') else 'false'}"
-    digits = text.lstrip("+-0").replace("_", "")
-    return f"; or write the number as {digits}" if digits.isdecimal() else ""
+def _plain(text: str) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    if len(text) > _MAX_DIGITS:
+        return text
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _HEX.fullmatch(text):
+        return int(text, 16)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _NOT_FINITE.fullmatch(text):
+        return float(text.replace(".", ""))
+    return text
 
 
 def _tag_name(tag: str) -> str:
@@ -323,5 +269,11 @@ def _tag_name(tag: str) -> str:
 
 def _span(node: Node) -> Span:
     start, end = node.start_mark, node.end_mark
-    one_line = start.line == end.line and not (isinstance(node, CollectionNode) and not node.flow_style)
-    return Span(start.line + 1, start.column, max(1, end.column - start.column) if one_line else 1)
+    if isinstance(node, MappingNode) and not node.flow_style and node.value:
+        return _span(node.value[0][0])
+    if isinstance(node, SequenceNode) and not node.flow_style:
+        return Span(start.line + 1, start.column, 1)
+    to_line_end = 10 * MAX_BYTES
+    return Span(
+        start.line + 1, start.column, max(1, end.column - start.column) if start.line == end.line else to_line_end
+    )

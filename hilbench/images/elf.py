@@ -5,6 +5,7 @@ Only Arm ELFs of 32 bits, little-endian. Reads what pyelftools parses; writes an
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,8 +22,11 @@ from elftools.elf.elffile import ELFFile
 from hilbench.errors import ModelError
 
 MANIFEST = ".hb_manifest"
-_BROKEN = (ELFError, DWARFError, ConstructError, AssertionError, IndexError, KeyError, OverflowError, ValueError)
-"""What pyelftools raises on damaged input."""
+_BROKEN = (
+    *(ELFError, DWARFError, ConstructError),
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
+)
+"""What pyelftools raises on damaged input: its own errors, and those of code that trusted what it read."""
 _NOT_OURS = "name an ELF that `hilbench build` wrote"
 _AGENT = frozenset({".vectors", ".hb_agent", MANIFEST, ".hb_agent_data", ".hb_agent_bss", ".hb_handler_stack"})
 _STACK = ".hb_stack"
@@ -78,7 +82,7 @@ class _Function:
 
 @dataclass(frozen=True)
 class Elf:
-    """An Arm ELF, held in memory. Make one with `Elf.open(path)`."""
+    """An Arm ELF, held in memory. Make one with `Elf.open(path)`. All but `locate` raise `ModelError` on damage."""
 
     path: Path
     _file: Any = field(repr=False, compare=False)
@@ -92,12 +96,10 @@ class Elf:
             raise ModelError(f"cannot be read: {error.strerror}", where=str(path)) from error
         if not data.startswith(b"\x7fELF"):
             raise ModelError("this is not an ELF file", where=str(path), hint=_NOT_OURS)
-        try:
+        with _reading(path):
             elf = ELFFile(BytesIO(data))
             machine, bits, little = elf.get_machine_arch(), elf.elfclass, elf.little_endian
             names = [section.name for section in elf.iter_sections()]
-        except _BROKEN as error:
-            raise ModelError(f"this ELF is damaged: {error}", where=str(path), hint=_NOT_OURS) from error
         if machine != "ARM" or bits != 32 or not little:
             order = "little" if little else "big"
             raise ModelError(
@@ -110,15 +112,16 @@ class Elf:
         return cls(path, elf)
 
     def manifest(self) -> bytes:
-        """Return the bytes of the manifest inside. Raises `ModelError` when there is none."""
-        section = self._file.get_section_by_name(MANIFEST)
+        """Return the bytes of the manifest inside. Raises `ModelError` when there is none, or only a part."""
+        with _reading(self.path):
+            section = self._file.get_section_by_name(MANIFEST)
+            data = b"" if section is None else bytes(section.data())
         if section is None:
             raise ModelError(f"this ELF has no manifest (section {MANIFEST})", where=str(self.path), hint=_NOT_OURS)
-        try:
-            data = bytes(section.data()).rstrip(b"\0")
-        except _BROKEN as error:
-            raise ModelError(f"its manifest is damaged: {error}", where=str(self.path), hint=_NOT_OURS) from error
-        if not data or section["sh_type"] == "SHT_NOBITS":
+        if len(data) != section["sh_size"]:
+            raise ModelError(f"its manifest (section {MANIFEST}) is cut short", where=str(self.path), hint=_NOT_OURS)
+        data = data.rstrip(b"\0")  # the linker may align what follows
+        if not data:
             raise ModelError(f"its manifest (section {MANIFEST}) is empty", where=str(self.path), hint=_NOT_OURS)
         return data
 
@@ -127,13 +130,14 @@ class Elf:
         flash = {"model": 0, "agent": 0, "stack": 0}
         ram = dict(flash)
         sections: dict[str, int] = {}
-        for section in self._allocated():
-            name, size = section.name, section["sh_size"]
-            sections[name] = sections.get(name, 0) + size
-            part = "agent" if name in _AGENT else "stack" if name == _STACK else "model"
-            initialised = section["sh_type"] != "SHT_NOBITS"
-            flash[part] += size if initialised else 0
-            ram[part] += size if not initialised or self._is_copied(section) else 0
+        with _reading(self.path):
+            for section in self._allocated():
+                name, size = section.name, section["sh_size"]
+                sections[name] = sections.get(name, 0) + size
+                part = "agent" if name in _AGENT else "stack" if name == _STACK else "model"
+                initialised = section["sh_type"] != "SHT_NOBITS"
+                flash[part] += size if initialised else 0
+                ram[part] += size if not initialised or self._is_copied(section) else 0
         return Sizes(
             flash_model=flash["model"],
             flash_agent=flash["agent"] + flash["stack"],
@@ -145,9 +149,10 @@ class Elf:
 
     def symbol(self, name: str) -> int | None:
         """Return the address of the symbol `name` (of a function, without the Thumb bit); None if there is none."""
-        table = self._file.get_section_by_name(".symtab")
-        found = (table.get_symbol_by_name(name) or []) if table else []
-        return next((_address(symbol) for symbol in found if symbol["st_shndx"] != "SHN_UNDEF"), None)
+        with _reading(self.path):
+            table = self._file.get_section_by_name(".symtab")
+            found = (table.get_symbol_by_name(name) or []) if table else []
+            return next((_address(symbol) for symbol in found if symbol["st_shndx"] != "SHN_UNDEF"), None)
 
     def locate(self, address: int) -> Place:
         """Return function, file and line of the instruction at `address`; a Thumb bit in it is ignored.
@@ -155,13 +160,11 @@ class Elf:
         The function is that of the symbol table; the line may be of another one that the compiler put inside it.
         """
         address &= ~1
-        function = self._function_at(address)
-        if function is None:
-            return Place(address)
-        try:
-            file, line = self._line_at(address)
-        except _BROKEN:  # a crash report with less in it is better than none
-            file, line = None, None
+        function, file, line = None, None, None
+        with contextlib.suppress(*_BROKEN):  # a crash report with less in it is better than none
+            function = self._function_at(address)
+            if function is not None:
+                file, line = self._line_at(address)
         return Place(address, function, file, line)
 
     def _allocated(self) -> Iterator[Any]:
@@ -214,6 +217,14 @@ class Elf:
             if found:
                 return _file_name(program.header, found.file), found.line
         return None, None
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        raise ModelError(f"this ELF is damaged: {error}", where=str(path), hint=_NOT_OURS) from error
 
 
 def _address(symbol: Any) -> int:

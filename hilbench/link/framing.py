@@ -1,4 +1,4 @@
-"""Turns frames into bytes on the wire and bytes back into frames; a damaged frame is counted and dropped, never passed on.
+"""Turns frames into bytes on the wire and bytes back into frames; a damaged one is counted and never passed on.
 
 The wire format is in `hilbench.link.protocol`. COBS leaves a zero byte for the end of a frame alone, so a reader that
 missed a part finds the next frame at the next zero.
@@ -33,7 +33,8 @@ class RawFrame(NamedTuple):
 def encode(type_: int, session: int, sequence: int, payload: bytes) -> bytes:
     """Return a frame as it goes on the wire, with its end mark."""
     body = HEADER.pack(type_, session, sequence) + payload
-    return cobs.encode(body + CRC.pack(zlib.crc32(body))) + END
+    encoded: bytes = cobs.encode(body + CRC.pack(zlib.crc32(body)))
+    return encoded + END
 
 
 class Decoder:
@@ -47,6 +48,11 @@ class Decoder:
         self.damaged = 0
         self._held = bytearray()
         self._overlong = False
+
+    @property
+    def halfway(self) -> bool:
+        """True when a frame has begun to arrive and has not ended."""
+        return bool(self._held) or self._overlong
 
     def feed(self, data: bytes) -> list[RawFrame]:
         """Return the frames that `data` completes, in order."""
@@ -87,4 +93,5 @@ def decode(wire: bytes) -> RawFrame | None:
         return None
     if len(body) < OVERHEAD_BYTES or CRC.pack(zlib.crc32(body[: -CRC.size])) != body[-CRC.size :]:
         return None
-    return RawFrame(*HEADER.unpack_from(body), body[HEADER.size : -CRC.size])
+    type_, session, sequence = HEADER.unpack_from(body)
+    return RawFrame(type_, session, sequence, body[HEADER.size : -CRC.size])

@@ -7,27 +7,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hilbench.errors import DeviceFault, LinkError
+from hilbench.errors import DeviceFault, LinkClosed, LinkError
 from hilbench.link import protocol
 from hilbench.link.framing import END, Decoder, RawFrame, encode
-from hilbench.link.protocol import Fault, Frame
+from hilbench.link.protocol import Ack, AckFlag, Fault, Frame
 from hilbench.targets.base import Stream
 
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 1.0
 """How long to wait for the answer to a question before asking again: between these, by how long the last one took."""
+_DRAIN_READS = 64
 
 Answer = TypeVar("Answer", bound=protocol._Payload)
 
 
 @dataclass
 class LinkStats:
-    """What went over the line so far. `frames_damaged` counts those that arrived broken at either end."""
+    """What went over the line so far. Frames that came broken: `damaged_in` here, `damaged_out` at the device."""
 
     bytes_sent: int = 0
     bytes_received: int = 0
     frames_resent: int = 0
-    frames_damaged: int = 0
+    damaged_in: int = 0
+    damaged_out: int = 0
     polls: int = 0
 
 
@@ -61,16 +63,24 @@ class Line:
         """
         before = self._decoder.damaged
         frames = self._decoder.feed(self._read(timeout_s))
-        self.stats.frames_damaged += self._decoder.damaged - before
         for frame in frames:
             if frame.type == Frame.FAULT:
                 raise _fault(frame.payload)
-        return [frame for frame in frames if frame.session == self.session or frame.type == Frame.INFO]
+        ours = [frame for frame in frames if frame.session == self.session or frame.type == Frame.INFO]
+        self.stats.damaged_in += self._decoder.damaged - before
+        self.stats.damaged_out += sum(_is_nak(frame) for frame in ours)
+        return ours
+
+    @property
+    def halfway(self) -> bool:
+        """True when a frame from the device has begun to arrive and has not ended."""
+        return self._decoder.halfway
 
     def drain(self) -> None:
         """Forget what has arrived so far."""
-        while self._read(0):
-            pass
+        for _ in range(_DRAIN_READS):  # bounded, because a device may chatter without end
+            if not self._read(0):
+                break
         self._decoder = Decoder()
 
     def ask(
@@ -86,7 +96,10 @@ class Line:
         while (now := time.monotonic()) < start + within_s:
             self.send(frame, payload, cut=True)
             again = min(now + wait_s, start + within_s)
+            damaged = self._damaged
             while (left := again - time.monotonic()) > 0:
+                if self.session and self._damaged > damaged:
+                    break  # ask again at once; outside a session it may be the noise of another program
                 for got in self.receive(left):
                     if got.type == kind and (found := read(got.payload)) is not None:
                         took = time.monotonic() - start
@@ -94,6 +107,10 @@ class Line:
                         return found
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
         return None
+
+    @property
+    def _damaged(self) -> int:
+        return self.stats.damaged_in + self.stats.damaged_out
 
     def _read(self, timeout_s: float) -> bytes:
         try:
@@ -111,8 +128,12 @@ class Line:
         self.stats.bytes_sent += len(wire)
 
 
-def _gone() -> LinkError:
-    return LinkError("the device is gone: its end of the line is closed")
+def _is_nak(frame: RawFrame) -> bool:
+    return frame.type == Frame.ACK and (ack := Ack.unpack(frame.payload)) is not None and bool(ack.flags & AckFlag.NAK)
+
+
+def _gone() -> LinkClosed:
+    return LinkClosed("the device is gone: its end of the line is closed")
 
 
 def _fault(payload: bytes) -> DeviceFault:

@@ -15,7 +15,7 @@ there. RESULT is kept by the device until the host releases the sample, and can 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum, IntFlag
 from typing import ClassVar, Self
 
@@ -81,7 +81,7 @@ class _Payload:
 
     def pack(self) -> bytes:
         """Return the payload's bytes."""
-        values = [getattr(self, name) for name in self.__dataclass_fields__ if name != "data"]
+        values = [getattr(self, field.name) for field in fields(self) if field.name != "data"]
         return self.layout.pack(*values) + getattr(self, "data", b"")
 
     @classmethod

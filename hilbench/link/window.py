@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hilbench.link.protocol import Ack, AckFlag
 
 WINDOW_FRAMES = 8
-"""Frames on their way at once: enough to keep a UART busy over a round trip, and 4 kB, which every driver can buffer."""
+"""Frames on their way at once: enough to keep a UART busy over a round trip, and 4 kB, which every driver buffers."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,11 @@ class Window:
             self._waiting.remove(fragment)
             self._lost.remove(fragment)
         return bool(flying or waiting)
+
+
+def unwrap(low: int, near: int) -> int:
+    """Return the number closest to `near` whose low 16 bits are `low`."""
+    return near + ((low - near + 0x8000) & 0xFFFF) - 0x8000
 
 
 def _has(ack: Ack, done: int, fragment: Fragment) -> bool:

@@ -25,6 +25,7 @@ TAIL_BYTES = 4000
 """How much of a child's last words is worth reading in a terminal."""
 OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024
 """A child that prints more than this is out of control: the kernel ends it with SIGXFSZ before it fills the disk."""
+LOCK_NAME = "hilbench-cpu"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -95,7 +96,7 @@ def free_cpu() -> Iterator[int | None]:
     for cpu in sorted(os.sched_getaffinity(0)):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
             try:
-                lock.bind(f"\0hilbench-cpu-{cpu}")
+                lock.bind(f"\0{LOCK_NAME}-{cpu}")
             except OSError:
                 continue
             yield cpu

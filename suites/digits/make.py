@@ -58,15 +58,17 @@ class Digits:
 def load() -> Digits:
     """Return scikit-learn's handwritten digits, split without a random generator.
 
-    Within each class the samples are ordered by the SHA-256 of their 64 pixels and their index in the data set (4 bytes,
-    little-endian); the first 50 of each class are held out, in the order of the data set.
+    Within each class the samples are ordered by the SHA-256 of their 64 pixels and their index in the data set (4
+    bytes, little-endian); the first 50 of each class are held out, in the order of the data set.
     """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     images = bunch.images.astype(np.uint8)[..., np.newaxis]
     labels = bunch.target.astype(np.uint8)
-    order = [hashlib.sha256(image.tobytes() + index.to_bytes(4, "little")).digest() for index, image in enumerate(images)]
+    order = [
+        hashlib.sha256(image.tobytes() + index.to_bytes(4, "little")).digest() for index, image in enumerate(images)
+    ]
     held_out: list[int] = []
     for digit in range(CLASSES):
         members = sorted(np.flatnonzero(labels == digit).tolist(), key=order.__getitem__)
@@ -111,8 +113,8 @@ def train(digits: Digits) -> bytes:
     return to_int8(tf, model, digits.train_images.astype(np.float32) * np.float32(SCALE))
 
 
-def build(tf: Any) -> Any:
-    """Return the untrained network: a convolution, two depthwise-separable blocks with pooling, a dense layer, softmax."""
+def build(tf: Any, batch: int | None = None) -> Any:
+    """Return the untrained network: a convolution, two depthwise-separable blocks with pooling, dense, softmax."""
     layers = tf.keras.layers
 
     def block(x: Any, filters: int) -> Any:
@@ -121,8 +123,7 @@ def build(tf: Any) -> Any:
         x = layers.Conv2D(filters, 1, use_bias=False)(x)
         return layers.ReLU()(layers.BatchNormalization()(x))
 
-    # A fixed batch of one keeps SHAPE, STRIDED_SLICE and PACK out of the converted Flatten.
-    image = tf.keras.Input((8, 8, 1), name="image")
+    image = tf.keras.Input(batch_shape=(batch, 8, 8, 1), name="image")
     x = layers.Conv2D(16, 3, padding="same", use_bias=False)(image)
     x = layers.ReLU()(layers.BatchNormalization()(x))
     x = layers.MaxPooling2D(2)(block(x, 32))
@@ -134,9 +135,9 @@ def build(tf: Any) -> Any:
 
 def to_int8(tf: Any, model: Any, images: np.ndarray) -> bytes:
     """Return `model` as a .tflite file of int8 only, with its ranges taken from `images`: training samples alone."""
-    call = tf.function(lambda image: model(image, training=False))
-    concrete = call.get_concrete_function(tf.TensorSpec((1, 8, 8, 1), tf.float32, name="image"))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model)
+    single = build(tf, batch=1)  # a fixed batch keeps SHAPE, STRIDED_SLICE and PACK out of the converted Reshape
+    single.set_weights(model.get_weights())
+    converter = tf.lite.TFLiteConverter.from_keras_model(single)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([image[np.newaxis]] for image in images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -182,7 +183,9 @@ def make_model(digits: Digits) -> bytes:
     print(f"digits.tflite: {len(model)} bytes, operators {' '.join(found)}")
     print(f"top-1 of the int8 model on {len(digits.test_labels)} held-out samples: {accuracy:.4f}")
     if other := set(found) - OPERATORS:
-        sys.exit(f"error: not written: the model has operators that not every framework runs: {', '.join(sorted(other))}")
+        sys.exit(
+            f"error: not written: the model has operators that not every framework runs: {', '.join(sorted(other))}"
+        )
     if accuracy < MINIMUM_TOP1:
         sys.exit(f"error: not written: top-1 {accuracy:.4f} is below {MINIMUM_TOP1}")
     return model
@@ -191,7 +194,9 @@ def make_model(digits: Digits) -> bytes:
 def main() -> None:
     """Make, or check, the files beside this script."""
     parser = argparse.ArgumentParser(description="Make the files of the suite 'digits'.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file differs from what would be written")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if a file differs from what would be written"
+    )
     parser.add_argument("--data-only", action="store_true", help="the samples only: no training, no TensorFlow")
     options = parser.parse_args()
 
@@ -208,7 +213,8 @@ def main() -> None:
             differing.append(name)
             if not options.check:
                 path.write_bytes(content)
-        print(f"{hashlib.sha256(content).hexdigest()}  {name}  {'unchanged' if same else 'differs' if options.check else 'written'}")
+        state = "unchanged" if same else "differs" if options.check else "written"
+        print(f"{hashlib.sha256(content).hexdigest()}  {name}  {state}")
     if options.check and differing:
         sys.exit(f"error: not what this script makes: {', '.join(differing)}")
 

@@ -1,14 +1,12 @@
 /* Never comes back from a loop. */
 #include "bare.h"
 
-static void wait_for_nothing(void)
-{
+static void wait_for_nothing(void) {
     static volatile uint32_t count;
     for (;;)
         count++;
 }
 
-void run(void)
-{
+void run(void) {
     wait_for_nothing();
 }

@@ -3,8 +3,7 @@
 
 extern uint32_t stack_top[];
 
-static void reset(void)
-{
+void reset(void) {
     UART_BAUDDIV = 16u;
     UART_CTRL = 3u; /* transmit and receive on */
     say("hello\n");
@@ -13,13 +12,11 @@ static void reset(void)
         ;
 }
 
-__attribute__((weak)) void on_hard_fault(void)
-{
+__attribute__((weak)) void on_hard_fault(void) {
     __asm volatile("udf #1"); /* a fault in the fault handler: lock-up */
 }
 
-__attribute__((weak)) void on_uart_receive(void)
-{
+__attribute__((weak)) void on_uart_receive(void) {
 }
 
 /* 16 exceptions of the core, then interrupt 0: UART 0 receive. */

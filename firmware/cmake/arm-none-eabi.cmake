@@ -1,0 +1,20 @@
+# Toolchain: GNU Arm Embedded. CMake's own probing of the compiler is skipped: it would cost more than building an image.
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_SYSTEM_PROCESSOR arm)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+
+find_program(HB_GCC arm-none-eabi-gcc REQUIRED)
+get_filename_component(HB_TOOLS ${HB_GCC} DIRECTORY)
+set(CMAKE_C_COMPILER ${HB_GCC})
+set(CMAKE_CXX_COMPILER ${HB_TOOLS}/arm-none-eabi-g++)
+set(CMAKE_ASM_COMPILER ${HB_GCC})
+set(CMAKE_AR ${HB_TOOLS}/arm-none-eabi-ar CACHE FILEPATH "")
+set(CMAKE_RANLIB ${HB_TOOLS}/arm-none-eabi-ranlib CACHE FILEPATH "")
+
+foreach(language C CXX ASM)
+  set(CMAKE_${language}_COMPILER_ID GNU)
+  set(CMAKE_${language}_COMPILER_ID_RUN TRUE)
+  set(CMAKE_${language}_COMPILER_FORCED TRUE)
+  set(CMAKE_${language}_COMPILER_WORKS TRUE)
+  set(CMAKE_${language}_FLAGS_INIT "")
+endforeach()

@@ -1,0 +1,33 @@
+/* Time by the FPGAIO counter, to the instruction. */
+#include "timer.h"
+
+#include "hb_port.h"
+#include "registers.h"
+
+#define TICK ((int64_t)HB_PORT_TICK_INSTRUCTIONS)
+
+static hb_vernier begin;
+static int64_t empty_window;
+
+__attribute__((noinline)) void hb_port_start(void) {
+    uint32_t locked = hb_port_lock();
+    hb_vernier_read(&FPGAIO_COUNTER, &begin);
+    hb_port_unlock(locked);
+}
+
+__attribute__((noinline)) uint64_t hb_port_stop(void) {
+    hb_vernier end;
+    uint32_t locked = hb_port_lock();
+    hb_vernier_read(&FPGAIO_COUNTER, &end);
+    hb_port_unlock(locked);
+    /* Without a tick boundary, the first read lies somewhere in its tick. */
+    uint32_t ticks = (end.steps == 0 ? end.first : end.last) - begin.last;
+    int64_t window = TICK * ticks - (TICK + 1) * end.steps - empty_window;
+    return window > 0 ? (uint64_t)window : 0;
+}
+
+void hb_timer_init(void) {
+    empty_window = 0;
+    hb_port_start();
+    empty_window = (int64_t)hb_port_stop();
+}

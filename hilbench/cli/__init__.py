@@ -1,0 +1,36 @@
+"""The command line: `hilbench boards | suites | frameworks | doctor | build | schema`. Commands only; no logic here."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from hilbench import __version__
+from hilbench.cli.build import build
+from hilbench.cli.doctor import doctor
+from hilbench.cli.lists import boards, frameworks, suites
+from hilbench.cli.schema import schema
+from hilbench.errors import HilbenchError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hilbench")
+def cli() -> None:
+    """Hardware-in-the-loop benchmarks for TinyML.
+
+    Benchmarks run through pytest: `pytest SUITE --board=BOARD`. These commands show what there is, and build images.
+    """
+
+
+for command in (boards, suites, frameworks, doctor, build, schema):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; our own errors become one message and their exit code."""
+    try:
+        cli()
+    except HilbenchError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)

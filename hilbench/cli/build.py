@@ -1,0 +1,54 @@
+"""`hilbench build`: images with their manifests, for a bench that has neither compiler nor framework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hilbench import catalog
+from hilbench.cli.output import json_option, print_json, print_table
+from hilbench.export import export
+from hilbench.selection import Selection, parse_frameworks
+
+
+@click.command()
+@click.argument("suites", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--board", "boards", multiple=True, required=True, metavar="BOARD", help="Repeatable; commas and globs.")
+@click.option("--framework", "frameworks", multiple=True, metavar="NAME[:KEY=VALUE]", help="Repeatable; commas.")
+@click.option("--models", "folders", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
+              help="Where models are that suites name by hash; repeatable.")  # fmt: skip
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="DIR", help="Write the images here.")
+@json_option
+def build(
+    suites: tuple[Path, ...],
+    boards: tuple[str, ...],
+    frameworks: tuple[str, ...],
+    folders: tuple[Path, ...],
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Build the images of SUITES and show their sizes.
+
+    The images of DIR run with `pytest SUITE --board=BOARD --hil-firmware=DIR`.
+    """
+    selection = Selection(
+        boards=tuple(catalog.resolve(boards)),
+        frameworks=parse_frameworks(frameworks),
+        model_folders=catalog.model_folders(folders),
+    )
+    found = catalog.suites(suites)
+    rows = [
+        export(plan, suite.suite, output)
+        for name, suite in found.items()
+        for task in suite.tasks
+        for plan in selection.plans(found.paths[name][0], task)
+    ]
+    if as_json:
+        print_json([made.as_dict() for made in rows])
+        return
+    print_table(
+        ("image", "build id", "flash", "RAM", "agent's flash", "agent's RAM"),
+        [(str(made.path), made.build_id[:12], *(f"{size:,} B" if size is not None else "" for size in made.sizes))
+         for made in rows],
+    )  # fmt: skip

@@ -1,0 +1,60 @@
+"""Writes images where a bench can find them, each beside a readable copy of its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hilbench.bench import Plan, built_image
+from hilbench.errors import StoreError
+from hilbench.images.precompiled import file_name
+from hilbench.records.directory import write_whole
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An image that was built. Sizes in bytes; None where there is no ELF to count in."""
+
+    path: Path
+    build_id: str
+    flash_model: int | None
+    ram_model: int | None
+    flash_agent: int | None
+    ram_agent: int | None
+
+    @property
+    def sizes(self) -> tuple[int | None, ...]:
+        """The sizes in the order of the fields."""
+        return self.flash_model, self.ram_model, self.flash_agent, self.ram_agent
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON types."""
+        return {**asdict(self), "path": str(self.path)}
+
+
+def export(plan: Plan, suite: str, folder: Path | None) -> Exported:
+    """Build the plan's image and copy it to `folder` (None: leave it in the cache), its manifest beside it as JSON.
+
+    Raises what `bench.built_image` raises, and `StoreError` when the folder cannot be written.
+    """
+    image = built_image(plan)
+    path = image.path
+    if folder is not None:
+        options = image.manifest.framework.options
+        path = folder / file_name(suite, plan.task, plan.board, plan.framework, options, image.path.suffix)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(path, image.path.read_bytes())
+            write_whole(path.with_suffix(".json"), (image.manifest.model_dump_json(indent=1) + "\n").encode())
+        except OSError as error:
+            raise StoreError(f"the image could not be written: {error.strerror}", where=str(path)) from error
+    sizes = image.elf.sizes() if image.elf else None
+    return Exported(
+        path=path,
+        build_id=image.manifest.build_id,
+        flash_model=sizes.flash_model if sizes else None,
+        ram_model=sizes.ram_model if sizes else None,
+        flash_agent=sizes.flash_agent if sizes else None,
+        ram_agent=sizes.ram_agent if sizes else None,
+    )

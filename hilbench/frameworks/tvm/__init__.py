@@ -1,0 +1,95 @@
+"""Apache TVM as the microTVM of today: an int8 .tflite model becomes plain C, bit-exact with TFLite Micro.
+
+The graph comes from the flatbuffer itself, not through TVM's importer: each operator is a kernel with TFLite Micro's
+integer parameters, and they are called one after another on a planned arena. TVM is imported when code is emitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from hilbench import resources
+from hilbench.catalog.core import Core
+from hilbench.errors import Unavailable, UnsupportedModel, UsageError, nearest
+from hilbench.frameworks import tflite
+from hilbench.frameworks.base import YES, Emitted, Model, Support
+from hilbench.frameworks.tvm import program
+
+# What is pinned in pyproject.toml: the passes and the text of the generated C are this release's.
+_RELEASE = "0.27."
+_PACKAGES = ("apache-tvm", "apache-tvm-ffi", "tflite")
+_INSTALL = "pip install 'hilbench[tvm]'"
+_FLAGS = ("-O2",)
+_OPTIONS: dict[str, str] = {}
+
+
+class TVM:
+    """Implements `hilbench.frameworks.base.Framework`."""
+
+    name = "tvm"
+    title = "Apache TVM"
+
+    def available(self, core: Core) -> Support:
+        """Say whether TVM 0.27 and the model reader are installed; `core` must be a microcontroller's."""
+        if core.is_host:
+            return Support(False, "it makes C for microcontrollers, not programs for this computer", "choose a board")
+        installed = self.versions()
+        missing = [package for package in _PACKAGES if package not in installed]
+        if missing:
+            return Support(False, f"the package '{missing[0]}' is not installed", _INSTALL)
+        if not installed["apache-tvm"].startswith(_RELEASE):
+            return Support(False, f"apache-tvm is {installed['apache-tvm']}, not {_RELEASE}x", _INSTALL)
+        return YES
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions of the installed packages that shape the C."""
+        found = {}
+        for package in _PACKAGES:
+            try:
+                found[package] = version(package)
+            except PackageNotFoundError:
+                continue
+        return found
+
+    def check_options(self, options: Mapping[str, str]) -> dict[str, str]:
+        """Return `options` with defaults filled in. There are none yet, so any is a `UsageError`."""
+        for key in options:
+            if key not in _OPTIONS:
+                hint = nearest(key, _OPTIONS) if _OPTIONS else "tvm has no options"
+                raise UsageError(f"the framework tvm has no option '{key}'", hint=hint)
+        return {**_OPTIONS, **options}
+
+    def supports(self, model: Model, core: Core) -> Support:
+        """Say whether every operator of `model` has a kernel. Reads the model; does not load TVM."""
+        try:
+            program.build(tflite.read(model.path))
+        except UnsupportedModel as error:
+            return Support(False, error.what)
+        return YES
+
+    def emit(self, model: Model, core: Core, options: Mapping[str, str], into: Path) -> Emitted:
+        """Write kernels.c, constants.c and model.c into the folder `into`.
+
+        Raises `ModelError` for a file that is no model, `UnsupportedModel`, `Unavailable` without TVM.
+        """
+        graph = tflite.read(model.path)
+        steps = program.build(graph)
+        try:
+            from hilbench.frameworks.tvm import emit
+        except ImportError as error:
+            raise Unavailable(f"TVM does not import: {error}", hint=_INSTALL) from error
+        written = emit.write(steps, graph.operator_names(), into)
+        helpers = resources.FIRMWARE / "frameworks" / "tvm"
+        return Emitted(
+            inputs=graph.input_infos(),
+            outputs=graph.output_infos(),
+            sources=(*written.sources, *sorted(helpers.glob("*.c"))),
+            include_dirs=(into, helpers),
+            flags=_FLAGS,
+            arena_bytes=written.arena_bytes,
+            operators=graph.operator_names(),
+            macs=graph.macs(),
+            versions=self.versions(),
+        )

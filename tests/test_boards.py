@@ -1,0 +1,191 @@
+"""What `--board` says is found, each board once; what does not exist is told with the nearest name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hilbench import catalog, resources
+from hilbench.catalog.core import CORES
+from hilbench.errors import CatalogError, UsageError
+
+MPS = ["mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547"]
+MINE = """\
+id: {id}
+name: my board
+aliases: [{alias}]
+core: host
+counter: nanoseconds
+targets: {{host: , qemu: {{machine: x}}}}
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HILBENCH_BOARDS", raising=False)
+    return tmp_path
+
+
+def own(folder: Path, name: str = "mine", text: str = "", alias: str = "me") -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.yaml"
+    path.write_text(text or MINE.format(id=name, alias=alias))
+    return path
+
+
+def chosen(*selection: str) -> list[str]:
+    return [str(choice) for choice in catalog.resolve(selection)]
+
+
+def test_every_shipped_board_loads(here: Path) -> None:
+    boards = catalog.boards()
+    assert not boards.broken()
+    assert sorted(boards) == sorted([*MPS, "host"])
+
+
+def test_every_core_with_instructions_counted_has_a_board(here: Path) -> None:
+    assert {board.core for board in catalog.boards().values()} == set(CORES)
+
+
+@pytest.mark.parametrize("name", MPS)
+def test_a_machine_of_qemu_counts_whole_instructions_a_tick(here: Path, name: str) -> None:
+    board = catalog.board(name)
+    assert board.counter == "instructions"
+    assert board.targets["qemu"] == {"machine": name}
+    assert board.port is not None
+    assert set(board.port.defines) == {"uart_base", "uart_rx_irq", "fpgaio_base", "tick_instructions"}
+    assert 1000 // board.port.defines["tick_instructions"] in (20, 25)  # MHz of the FPGAIO counter
+
+
+@pytest.mark.parametrize(
+    ("selection", "found"),
+    [
+        (["mps2-an386"], ["mps2-an386@qemu"]),
+        (["qemu"], ["mps2-an386@qemu"]),
+        (["qemu@qemu"], ["mps2-an386@qemu"]),
+        (["host"], ["host@host"]),
+        (["mps2-an500,host", "mps2-an385"], ["mps2-an500@qemu", "host@host", "mps2-an385@qemu"]),
+        (["qemu,mps2-an386", "mps2-an386@qemu"], ["mps2-an386@qemu"]),
+        (["mps2-*"], [f"{name}@qemu" for name in MPS if name.startswith("mps2")]),
+        (["mps2-an505", "mps?-an5*"], ["mps2-an505@qemu", "mps2-an500@qemu", "mps3-an547@qemu"]),
+        (["*@qemu"], [f"{name}@qemu" for name in MPS]),
+        ([" host , qemu "], ["host@host", "mps2-an386@qemu"]),
+        ([], []),
+    ],
+)
+def test_the_grammar_of_board(here: Path, selection: list[str], found: list[str]) -> None:
+    assert chosen(*selection) == found
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ("mps2-an38", "there is no board 'mps2-an38'\n  hint: did you mean 'mps2-an38"),
+        ("qmeu", "there is no board 'qmeu'\n  hint: did you mean 'qemu'?"),
+        ("zzz", "there is no board 'zzz'\n  hint: one of: host, mps2-an385, "),
+        (
+            "mps2-an386@quemu",
+            "the board 'mps2-an386' has no target 'quemu' (it has: qemu)\n  hint: did you mean 'qemu'?",
+        ),
+        ("host@qemu", "the board 'host' has no target 'qemu' (it has: host)"),
+        ("stm-*", "no board matches 'stm-*'\n  hint: boards: host, mps2-an385, "),
+        ("mps*@host", "no board that matches 'mps*' has a target 'host'\n  hint: one of: qemu"),
+        ("", "'' names no board"),
+        ("host,", "'' names no board"),
+        ("@qemu", "'@qemu' names no board"),
+        ("host@", "'host@' names no target"),
+    ],
+)
+def test_what_does_not_exist_is_told(here: Path, item: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        chosen(item)
+    assert str(caught.value).startswith(told)
+
+
+def test_own_boards_come_from_the_working_directory_a_variable_and_a_folder(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(here / "boards", "one", alias="uno")
+    own(here / "more", "two", alias="due")
+    own(here / "extra", "three", alias="tre")
+    monkeypatch.setenv("HILBENCH_BOARDS", str(here / "more"))
+    boards = catalog.boards([here / "extra"])
+    assert {"one", "two", "three", "mps2-an386"} <= set(boards)
+    assert [str(choice) for choice in catalog.resolve(["uno@qemu", "due", "tre"], boards)] == [
+        "one@qemu",
+        "two@host",
+        "three@host",
+    ]
+
+
+def test_the_shipped_folder_as_working_directory_is_not_read_twice(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(resources.ROOT)
+    assert chosen("qemu") == ["mps2-an386@qemu"]
+
+
+def test_a_folder_that_is_not_there_is_told(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="'nowhere' is not a folder"):
+        catalog.boards([Path("nowhere")])
+    monkeypatch.setenv("HILBENCH_BOARDS", "nowhere")
+    with pytest.raises(UsageError, match="HILBENCH_BOARDS names 'nowhere'"):
+        catalog.boards()
+
+
+def test_a_broken_file_stops_only_those_who_ask_for_that_board(here: Path) -> None:
+    own(here / "boards", "broken", "id: broken\ncore: x\n")
+    assert chosen("host", "qemu") == ["host@host", "mps2-an386@qemu"]
+    boards = catalog.boards()
+    assert list(boards.broken()) == ["broken"]
+    assert "broken" not in boards.good()
+    for item in ("broken", "brok*"):
+        with pytest.raises(CatalogError, match=r"boards/broken\.yaml:2: core: 'x' is not one of"):
+            chosen(item)
+    with pytest.raises(UsageError, match=r"there is no board 'alias' \(not readable: boards/broken\.yaml\)"):
+        chosen("alias")
+
+
+def test_one_id_in_two_files_is_an_error_that_names_both(here: Path) -> None:
+    own(here / "boards", "host")
+    assert chosen("qemu") == ["mps2-an386@qemu"]
+    with pytest.raises(CatalogError) as caught:
+        chosen("host")
+    assert str(resources.BOARDS / "host.yaml") in str(caught.value)
+    assert "boards/host.yaml" in str(caught.value).replace(str(resources.BOARDS / "host.yaml"), "")
+
+
+def test_one_alias_of_two_boards_is_an_error_that_names_both(here: Path) -> None:
+    own(here / "boards", "mine", alias="qemu")
+    with pytest.raises(UsageError, match="'qemu' is an alias of several boards: mine, mps2-an386"):
+        chosen("qemu")
+
+
+def test_an_id_goes_before_an_alias(here: Path) -> None:
+    own(here / "boards", "mine", alias="host")
+    assert chosen("host") == ["host@host"]
+
+
+def test_the_shipped_suites_load(here: Path) -> None:
+    suites = catalog.suites()
+    assert {"digits", "mlperf_tiny"} <= set(suites)
+    assert not suites.broken()
+
+
+def test_suites_come_from_files_and_folders(here: Path) -> None:
+    assert list(catalog.suites([resources.SUITES / "digits.hil.yaml"])) == ["digits"]
+    assert list(catalog.suites([here])) == []
+    with pytest.raises(UsageError, match=r"there is no suite file or folder 'nowhere\.hil\.yaml'"):
+        catalog.suites([Path("nowhere.hil.yaml")])
+
+
+def test_model_folders_are_those_of_the_option_and_then_of_the_variable(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        (here / name).mkdir()
+    monkeypatch.setenv("HILBENCH_MODELS", "b:c")
+    assert catalog.model_folders([Path("a")]) == (Path("a"), Path("b"), Path("c"))
+    monkeypatch.setenv("HILBENCH_MODELS", "d")
+    with pytest.raises(UsageError, match="HILBENCH_MODELS names 'd'"):
+        catalog.model_folders()

@@ -1,0 +1,105 @@
+"""Numbers: known answers for accuracy, fidelity and time, and a basis beside each."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hilbench import catalog
+from hilbench.catalog.suite import Bound
+from hilbench.images.manifest import ManifestTensor
+from hilbench.measure.accuracy import fidelity, top1, wilson
+from hilbench.measure.latency import time_metrics
+from hilbench.measure.metric import Metric
+from hilbench.measure.units import friendly, percent
+from hilbench.records.expect import broken, unknown
+from hilbench.records.record import Record
+
+INT8 = (ManifestTensor(name="y", dtype="int8", shape=(1, 3), scale=1 / 256, zero_point=-128),)
+
+
+def outputs(*rows: list[int]) -> list[bytes]:
+    return [np.array(row, np.int8).tobytes() for row in rows]
+
+
+def test_top1_counts_the_largest_and_a_tie_goes_to_the_lower_class():
+    metric = top1(outputs([1, 2, 3], [5, 5, -1], [-3, -2, -1]), [2, 0, 0], INT8)
+    assert metric.value == pytest.approx(2 / 3)
+    assert (metric.basis, metric.n) == ("counted", 3)
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    # Newcombe 1998, table I, method 3.
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_gives_the_published_intervals(right: int, n: int, low: float, high: float):
+    assert wilson(right, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_holds_the_share_and_stays_within_0_and_1(case: tuple[int, int]):
+    right, n = case
+    low, high = wilson(right, n)
+    assert 0 <= low <= right / n + 1e-12
+    assert right / n - 1e-12 <= high <= 1
+
+
+def test_fidelity_is_the_share_of_equal_outputs_and_the_largest_step():
+    metrics = fidelity(outputs([1, 2, 3], [127, 0, 0]), outputs([1, 2, 3], [-128, 0, 1]), INT8)
+    assert metrics["fidelity"].value == 0.5
+    assert metrics["fidelity_lsb"].value == 255
+
+
+def test_an_emulators_seconds_are_estimated_and_say_how():
+    metrics = time_metrics([[(1, 100, 3), (1, 100, 3)], [(1, 300, 3), (1, 300, 3)]], catalog.board("mps2-an386"), 100)
+    assert metrics["instructions"].value == 200
+    assert metrics["instructions"].basis == "counted"
+    assert metrics["latency"].basis == "estimated"
+    assert metrics["latency"].model
+    assert metrics["latency"].value == pytest.approx(200 / 25e6)
+    assert metrics["first_latency"].n == 1
+
+
+def test_silicon_is_measured_and_the_host_is_only_a_host():
+    silicon = catalog.board("mps2-an386").model_copy(update={"counter": "cycles", "clock_hz": 64_000_000})
+    metrics = time_metrics([[(1, 64_000, 1)]], silicon, None)
+    assert (metrics["cycles"].basis, metrics["latency"].basis) == ("measured", "measured")
+    assert metrics["latency"].value == pytest.approx(1e-3)
+    assert "instructions" not in metrics
+    assert "first_latency" not in metrics
+    host = time_metrics([[(1, 2_000_000, 1)]], catalog.board("host"), None)
+    assert host["latency"].basis == "host"
+    assert host["latency"].value == pytest.approx(2e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (1_210_000, "instructions", "1.21 M"),
+        (999, "instructions", "999"),
+        (0.0104, "s", "10.4 ms"),
+        (2.5e-7, "s", "250 ns"),
+        (0, "s", "0.00 ns"),
+        (31_800, "B", "31.8 kB"),
+        (512, "B", "512 B"),
+        (57_000, "B/s", "57.0 kB/s"),
+        (1.0, "share", "1.000"),
+    ],
+)
+def test_numbers_are_written_for_people(value: float, unit: str, text: str):
+    assert friendly(Metric.model_validate({"value": value, "unit": unit, "basis": "counted"})) == text
+
+
+def test_a_share_shows_its_interval():
+    metric = Metric(value=0.982, unit="share", basis="counted", ci95=(0.966, 0.991))
+    assert percent(metric) == "98.2 % [96.6, 99.1]"
+
+
+def test_expectations_name_metric_value_and_bound(record: Record):
+    lines = broken(record, {"accuracy": Bound(min=0.99), "flash": Bound(max=30_000), "instructions": Bound(max=2e6)})
+    assert lines == [
+        "accuracy is 0.982 (counted), expected at least 0.99 share",
+        "flash is 31.8 kB (counted), expected at most 30000 B",
+    ]
+    assert unknown(record, {"fidelity": Bound(min=1)}) == ["fidelity is not available: no tflite-micro"]
