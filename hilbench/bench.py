@@ -21,7 +21,7 @@ from hilbench.catalog.board import Board
 from hilbench.catalog.data import Samples, load_samples, model_file
 from hilbench.catalog.suite import Suite, Task
 from hilbench.errors import LinkClosed, LinkTimeout, TargetCrashed, Unavailable, UnstableOutput, UsageError, nearest
-from hilbench.frameworks.base import Framework, Model, TensorInfo
+from hilbench.frameworks.base import Framework, Model
 from hilbench.images.build import build
 from hilbench.images.cache import cache_folder
 from hilbench.images.image import Image
@@ -92,8 +92,7 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
     setting = _look_up(plan)
     progress("building", 0, 0)
     image = _image(setting)
-    inputs = tuple(_info(tensor) for tensor in image.manifest.model.inputs)
-    samples = load_samples(setting.task, setting.suite, inputs, plan.samples)
+    samples = load_samples(setting.task, setting.suite, image.manifest.model.inputs, plan.samples)
     outcome = _execute(setting, image, samples, progress)
     reference, missing = _reference(setting, samples)
     metrics = _metrics(setting, image, samples, outcome, reference)
@@ -143,10 +142,6 @@ def _image(setting: _Setting) -> Image:
     if plan.firmware is None:
         return built_image(plan)
     return find_image(plan.firmware, setting.task.model.sha256, plan.board, plan.framework, dict(plan.options))
-
-
-def _info(tensor: Any) -> TensorInfo:
-    return TensorInfo(tensor.name, tensor.dtype, tensor.shape, tensor.scale, tensor.zero_point)
 
 
 def _execute(setting: _Setting, image: Image, samples: Samples, progress: Progress) -> _Outcome:

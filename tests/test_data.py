@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hilbench.catalog.data import Samples, load_samples, model_file, quantise
 from hilbench.catalog.suite import Suite
 from hilbench.errors import ModelError, Unavailable, UsageError
-from hilbench.frameworks.base import TensorInfo
+from hilbench.tensors import TensorInfo
 
 INT8 = TensorInfo("input", "int8", (1, 2, 3), 0.5, -10)
 MODEL = b"a model"

@@ -15,7 +15,7 @@ import pytest
 
 from hilbench import catalog, resources
 from hilbench.catalog.data import load_samples, model_file
-from hilbench.frameworks.base import TensorInfo
+from hilbench.tensors import TensorInfo
 
 FOLDER = resources.SUITES / "digits"
 SUITE = catalog.load_suite(resources.SUITES / "digits.hil.yaml")

@@ -193,7 +193,7 @@ def test_a_line_of_a_large_image_is_found_within_a_second(tmp_path):
         sources[-1].write_text(body)
     path = build("spin", tmp_path, "-O0", *map(str, sources))
     assert path.stat().st_size > 1_000_000
-    start = time.monotonic()
+    start = time.process_time()  # not wall time: the computer may be busy with other things
     elf = Elf.open(path)
     assert str(elf.locate(elf.symbol("f5_499") + 4)).startswith("f5_499 at ")
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1

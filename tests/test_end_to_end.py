@@ -11,10 +11,11 @@ import pytest
 from hilbench import bench, catalog
 from hilbench.catalog.core import Core
 from hilbench.errors import HilbenchError, TargetCrashed, Unavailable, UnstableOutput, WrongImage
-from hilbench.frameworks.base import YES, Emitted, Model, Support, TensorInfo
+from hilbench.frameworks.base import YES, Emitted, Model, Support
 from hilbench.images.build import build
 from hilbench.images.image import Image
 from hilbench.records.record import Record
+from hilbench.tensors import TensorInfo
 
 from .conftest import DIGITS, ROOT
 

@@ -23,6 +23,10 @@ from tests.firmware_images import MACHINES, answer, make, needs_qemu, running, u
 pytestmark = needs_qemu
 M4 = "mps2-an386"
 every_machine = pytest.mark.parametrize("machine", MACHINES)
+each_architecture = pytest.mark.parametrize(
+    "machine", [pytest.param(m, marks=pytest.mark.slow) if m in ("mps2-an385", "mps2-an500") else m for m in MACHINES]
+)
+"""The Cortex-M3 and M7 are of the M4's architecture."""
 
 # Configurable Fault Status Register: Armv7-M ARM DDI 0403E, B3.2.15; STKOF: Armv8-M ARM DDI 0553, UFSR.
 DACCVIOL, MSTKERR, PRECISERR, UNDEFINSTR, STKOF = 1 << 1, 1 << 4, 1 << 9, 1 << 16, 1 << 20
@@ -55,7 +59,7 @@ def test_every_machine_gives_the_right_outputs(machine: str, image_cache: Path, 
     assert [one.invocation for one in found] == list(range(200))
 
 
-@every_machine
+@each_architecture
 def test_time_is_exact_to_the_instruction_at_any_phase(machine: str, image_cache: Path, noise: random.Random) -> None:
     seen = set()
     with running(make(machine, image_cache, "windows", input_bytes=4, output_bytes=48)) as bench:
@@ -162,7 +166,7 @@ def test_a_new_session_does_not_get_the_result_of_the_old_one(image_cache: Path,
             assert [one.output for one in found] == [answer(data, 12) for data in inputs]
 
 
-@every_machine
+@each_architecture
 @pytest.mark.parametrize(
     ("kind", "place", "cause"),
     [(1, "fault_null_write", DACCVIOL), (2, "fault_undefined", UNDEFINSTR), (3, "fault_bad_read", PRECISERR)],
@@ -177,7 +181,7 @@ def test_a_fault_is_told_with_its_place(machine: str, image_cache: Path, kind: i
     assert symbol(image.path, "hb_port_stack_bottom") < registers["sp"] < symbol(image.path, "hb_port_stack_top")
 
 
-@every_machine
+@each_architecture
 def test_a_stack_overflow_is_a_fault_and_nothing_is_overwritten(machine: str, image_cache: Path) -> None:
     image = make(machine, image_cache, "faults")
     with running(image) as bench, pytest.raises(DeviceFault) as caught:

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from hilbench import catalog
 from hilbench.catalog.suite import Bound
-from hilbench.images.manifest import ManifestTensor
 from hilbench.measure.accuracy import fidelity, top1, wilson
 from hilbench.measure.latency import time_metrics
 from hilbench.measure.metric import Metric
 from hilbench.measure.units import friendly, percent
 from hilbench.records.expect import broken, unknown
 from hilbench.records.record import Record
+from hilbench.tensors import TensorInfo
 
-INT8 = (ManifestTensor(name="y", dtype="int8", shape=(1, 3), scale=1 / 256, zero_point=-128),)
+INT8 = (TensorInfo(name="y", dtype="int8", shape=(1, 3), scale=1 / 256, zero_point=-128),)
 
 
 def outputs(*rows: list[int]) -> list[bytes]:

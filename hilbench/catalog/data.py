@@ -18,7 +18,7 @@ from hilbench.catalog.suite import ArrayData, FileRef, ModelRef, RandomData, Sui
 from hilbench.errors import ModelError, Unavailable, UsageError
 
 if TYPE_CHECKING:
-    from hilbench.frameworks.base import TensorInfo
+    from hilbench.tensors import TensorInfo
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

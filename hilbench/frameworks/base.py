@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hilbench.catalog.core import Core
+from hilbench.tensors import TensorInfo
 
 
 @dataclass(frozen=True)
@@ -17,17 +18,6 @@ class Model:
     name: str
     path: Path
     sha256: str
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """One input or output of a model. `dtype` is numpy's name; real = (q - zero_point) * scale for integers."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    scale: float = 0.0
-    zero_point: int = 0
 
 
 @dataclass(frozen=True)

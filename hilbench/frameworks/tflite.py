@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hilbench.errors import ModelError, Unavailable
-from hilbench.frameworks.base import TensorInfo
+from hilbench.tensors import TensorInfo
 
 Array = npt.NDArray[Any]
 Options = Mapping[str, int | float | bool | str | tuple[int, ...]]

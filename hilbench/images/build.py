@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from hilbench import __version__, resources
 from hilbench.catalog.board import Board
 from hilbench.errors import BuildError, Unavailable, UnsupportedModel
-from hilbench.frameworks.base import Emitted, Framework, Model, TensorInfo
+from hilbench.frameworks.base import Emitted, Framework, Model
 from hilbench.images import host
 from hilbench.images.cache import cached, keep, workspace
 from hilbench.images.image import ELF_SUFFIX, HOST_SUFFIX, Image
-from hilbench.images.manifest import Manifest, ManifestCompiler, ManifestFramework, ManifestModel, ManifestTensor
+from hilbench.images.manifest import Manifest, ManifestCompiler, ManifestFramework, ManifestModel
 from hilbench.images.recipe import STACK_BYTES, Recipe
 from hilbench.images.toolchain import Toolchain, find_toolchain
 
@@ -78,8 +75,8 @@ def _manifest(recipe: Recipe, build_id: str, emitted: Emitted) -> Manifest:
             sha256=recipe.model.sha256,
             macs=emitted.macs,
             operators=emitted.operators,
-            inputs=tuple(_tensor(t) for t in emitted.inputs),
-            outputs=tuple(_tensor(t) for t in emitted.outputs),
+            inputs=emitted.inputs,
+            outputs=emitted.outputs,
         ),
         framework=ManifestFramework(
             name=recipe.framework.name,
@@ -88,12 +85,6 @@ def _manifest(recipe: Recipe, build_id: str, emitted: Emitted) -> Manifest:
         ),
         compiler=compiler,
         arena_bytes=emitted.arena_bytes,
-    )
-
-
-def _tensor(info: TensorInfo) -> ManifestTensor:
-    return ManifestTensor(
-        name=info.name, dtype=info.dtype, shape=info.shape, scale=info.scale, zero_point=info.zero_point
     )
 
 
@@ -126,18 +117,13 @@ def _config_header(board: Board, emitted: Emitted, build_id: str) -> str:
         "HB_DATA_BASE": memory.data.base,
         "HB_DATA_SIZE": memory.data.size,
         "HB_STACK_BYTES": STACK_BYTES,
-        "HB_INPUT_BYTES": tensors_bytes(emitted.inputs),
-        "HB_OUTPUT_BYTES": tensors_bytes(emitted.outputs),
+        "HB_INPUT_BYTES": sum(tensor.bytes for tensor in emitted.inputs),
+        "HB_OUTPUT_BYTES": sum(tensor.bytes for tensor in emitted.outputs),
         **{f"HB_PORT_{key.upper()}": value for key, value in port.defines.items()},
     }
     build = ", ".join(f"0x{byte:02x}" for byte in bytes.fromhex(build_id))
     lines = [f"#define {name} 0x{value:x}" for name, value in numbers.items()]
     return "\n".join(["/* Written by hilbench for one image. */", *lines, f"#define HB_BUILD_ID_INIT {{{build}}}", ""])
-
-
-def tensors_bytes(tensors: Iterable[TensorInfo | ManifestTensor]) -> int:
-    """Return the size of `tensors` one after another."""
-    return sum(math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in tensors)
 
 
 def _image_cmake(board: Board, emitted: Emitted, work: Path) -> str:

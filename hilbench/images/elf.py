@@ -150,9 +150,7 @@ class Elf:
     def symbol(self, name: str) -> int | None:
         """Return the address of the symbol `name` (of a function, without the Thumb bit); None if there is none."""
         with _reading(self.path):
-            table = self._file.get_section_by_name(".symtab")
-            found = (table.get_symbol_by_name(name) or []) if table else []
-            return next((_address(symbol) for symbol in found if symbol["st_shndx"] != "SHN_UNDEF"), None)
+            return next((_address(symbol) for symbol in self._symbols if symbol.name == name), None)
 
     def locate(self, address: int) -> Place:
         """Return function, file and line of the instruction at `address`; a Thumb bit in it is ignored.
@@ -178,13 +176,18 @@ class Elf:
         return any(segment["p_paddr"] != segment["p_vaddr"] for segment in loads)
 
     @cached_property
+    def _symbols(self) -> list[Any]:
+        """All symbols that are defined; none in an ELF that was stripped."""
+        table = self._file.get_section_by_name(".symtab")
+        return [symbol for symbol in (table.iter_symbols() if table else ()) if symbol["st_shndx"] != "SHN_UNDEF"]
+
+    @cached_property
     def _functions(self) -> tuple[list[int], list[_Function]]:
         """All functions: their addresses in ascending order, and beside them their names and sizes."""
-        table = self._file.get_section_by_name(".symtab")
         found = {
             _address(symbol): _Function(symbol.name, symbol["st_size"])
-            for symbol in (table.iter_symbols() if table else ())
-            if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF"
+            for symbol in self._symbols
+            if symbol["st_info"]["type"] == "STT_FUNC"
         }
         starts = sorted(found)
         return starts, [found[start] for start in starts]

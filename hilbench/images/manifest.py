@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from hilbench.tensors import TensorInfo
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ManifestTensor(_Frozen):
-    """An input or output: numpy dtype name, shape, and quantisation (real = (q - zero_point) * scale)."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    scale: float
-    zero_point: int
 
 
 class ManifestModel(_Frozen):
@@ -26,8 +18,8 @@ class ManifestModel(_Frozen):
     sha256: str
     macs: int | None
     operators: tuple[str, ...]
-    inputs: tuple[ManifestTensor, ...]
-    outputs: tuple[ManifestTensor, ...]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
 
 
 class ManifestFramework(_Frozen):

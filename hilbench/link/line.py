@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hilbench.errors import DeviceFault, LinkClosed, LinkError
+from hilbench.errors import DeviceFault, LinkClosed
 from hilbench.link import protocol
 from hilbench.link.framing import END, Decoder, RawFrame, encode
 from hilbench.link.protocol import Ack, AckFlag, Fault, Frame

@@ -125,20 +125,30 @@ class Transfer:
     def _receive(self) -> None:
         before = replace(self._line.stats)
         frames = self._line.receive(self._pace.poll_in_s())
-        damaged = self._line.stats.damaged_in > before.damaged_in
-        if damaged:
+        stats = self._line.stats
+        if stats.damaged_in > before.damaged_in:
             self._flights.clear()  # an ACK may be missing: the next one does not tell how long a frame took
         for frame in frames:
             self._pace.heard()
             self._take(frame)
-        if self._line.stats.bytes_received > before.bytes_received:
+        if stats.bytes_received > before.bytes_received:
             self._pace.touched()
         self._read_output()
         self._give_up_if_dead()
-        # What arrived broken is asked for at once; where it may be an ACK, not at the price of a disturbed inference.
+        if not frames and self._pace.poll_in_s() == 0:
+            self._poll()
+        else:
+            self._ask_again(stats.damaged_in > before.damaged_in, stats.damaged_out > before.damaged_out)
+
+    def _ask_again(self, damaged_in: bool, damaged_out: bool) -> None:
+        """Ask at once for what was lost by the look of it, instead of waiting until a poll is due."""
+        if damaged_in or damaged_out:
+            self._reading = None
+            self._read_output()
+        # Where the broken frame may be an ACK, the device may be inferring: that is not disturbed for a guess.
         may_ask = self._depth > 1 or self._window.idle or self._pace.asked
-        missing = len(self._carried) > self._released + len(self._answers) or self._reading is not None
-        if (damaged and may_ask and missing) or (not frames and self._pace.poll_in_s() == 0):
+        lost = (damaged_in and may_ask) or (damaged_out and self._window.idle and self._pace.asked)
+        if lost and len(self._carried) > self._released + len(self._answers):
             self._poll()
 
     def _take(self, frame: RawFrame) -> None:
@@ -164,7 +174,6 @@ class Transfer:
                 self._pace.round_trip(time.monotonic() - sent_at)
         if ack.flags & AckFlag.NAK:
             self._flights.clear()
-            self._reading = None  # it may have been the READ
 
     def _on_result(self, result: Result) -> None:
         sample = unwrap(result.sample, self._released)
@@ -249,6 +258,7 @@ class Transfer:
         self._pace.polled()
         self._flights.clear()
         self._reading = None
+        self._read_output()
 
     def _give_up_if_dead(self) -> None:
         sample = f"sample {self._carried[self._released]}"

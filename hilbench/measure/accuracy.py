@@ -8,21 +8,21 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hilbench.images.manifest import ManifestTensor
 from hilbench.measure.metric import Metric
+from hilbench.tensors import TensorInfo
 
 _Z95 = 1.959963984540054
 """The 97.5 % point of the normal distribution."""
 
 
-def as_array(outputs: Sequence[bytes], tensors: Sequence[ManifestTensor]) -> NDArray[np.generic]:
+def as_array(outputs: Sequence[bytes], tensors: Sequence[TensorInfo]) -> NDArray[np.generic]:
     """Return the first output tensor of every sample, shape (samples, elements), in its own dtype."""
     tensor = tensors[0]
     size = math.prod(tensor.shape)
     return np.stack([np.frombuffer(output, dtype=tensor.dtype, count=size) for output in outputs])
 
 
-def top1(outputs: Sequence[bytes], labels: Sequence[int], tensors: Sequence[ManifestTensor]) -> Metric:
+def top1(outputs: Sequence[bytes], labels: Sequence[int], tensors: Sequence[TensorInfo]) -> Metric:
     """Return the share of samples whose largest output is that of their label (a tie goes to the lower class)."""
     right = int((as_array(outputs, tensors).argmax(axis=1) == np.asarray(labels)).sum())
     return Metric(
@@ -36,7 +36,7 @@ def top1(outputs: Sequence[bytes], labels: Sequence[int], tensors: Sequence[Mani
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
-    """Return the 95 % Wilson score interval of `right` successes in `n` trials (Wilson 1927; Newcombe 1998, method 3)."""
+    """Return the 95 % Wilson score interval of `right` in `n` trials (Wilson 1927; Newcombe 1998, method 3)."""
     share, z2 = right / n, _Z95**2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
@@ -44,7 +44,7 @@ def wilson(right: int, n: int) -> tuple[float, float]:
 
 
 def fidelity(
-    outputs: Sequence[bytes], reference: Sequence[bytes], tensors: Sequence[ManifestTensor]
+    outputs: Sequence[bytes], reference: Sequence[bytes], tensors: Sequence[TensorInfo]
 ) -> dict[str, Metric]:
     """Compare outputs with those of the reference interpreter, bit for bit.
 

@@ -31,7 +31,7 @@ class SuiteFile(pytest.File):
                 name = plan_name(plan, catalog.board(plan.board).default_target)
                 yield BenchItem.from_parent(self, name=name, plan=plan, task=task)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show our own errors as they are, without a traceback."""
         return _told(excinfo) or super().repr_failure(excinfo)
 

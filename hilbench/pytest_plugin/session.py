@@ -60,8 +60,8 @@ def run_and_keep(item: pytest.Item, plan: bench.Plan) -> Record:
     item.stash[OUTCOME] = {"record": record.model_dump(mode="json", by_alias=True)}
     for name, metric in record.metrics.items():
         item.user_properties.append((name, f"{metric.value:g} {metric.unit} ({metric.basis})"))
-    place = value(config, "hil_store") or str(config.rootpath / DEFAULT)
-    item.user_properties.append(("record", open_store(place).put(record)))
+    store = open_store(value(config, "hil_store") or config.invocation_params.dir / DEFAULT)
+    item.user_properties.append(("record", store.put(record)))
     return record
 
 

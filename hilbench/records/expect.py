@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from hilbench.catalog.suite import Bound
 from hilbench.measure.units import friendly
 from hilbench.records.record import Record
 
 
-def broken(record: Record, expect: Mapping[str, Bound]) -> list[str]:
+def broken(record: Record, expect: Mapping[Any, Bound]) -> list[str]:
     """Return one line for each bound that does not hold. Metrics that the record lacks are left to `unknown`."""
     lines = []
     for name, bound in expect.items():
@@ -25,6 +26,6 @@ def broken(record: Record, expect: Mapping[str, Bound]) -> list[str]:
     return lines
 
 
-def unknown(record: Record, expect: Mapping[str, Bound]) -> list[str]:
+def unknown(record: Record, expect: Mapping[Any, Bound]) -> list[str]:
     """Return one line for each expected metric that this run should have had but could not have, with the reason."""
     return [f"{name} is not available: {record.missing[name]}" for name in expect if name in record.missing]

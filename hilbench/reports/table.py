@@ -67,7 +67,7 @@ def _table(records: Sequence[Record], not_run: Sequence[NotRun]) -> RenderableTy
     first = records[0]
     title = f"{first.task} on {first.board.id} ({first.board.name}, {first.target.kind} {first.target.version})"
     table = Table(title=f"{title}   {first.dataset.samples} samples", title_justify="left", title_style="bold")
-    table.add_column("framework")
+    table.add_column("framework\n")
     columns = [column for column in _COLUMNS if any(column.metric in record.metrics for record in records)]
     for column in columns:
         table.add_column(Text.assemble(column.title, "\n", (_basis(column, records), "dim")), justify="right")

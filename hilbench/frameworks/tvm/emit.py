@@ -29,6 +29,7 @@ _KINDS = {
     kernel.Add: "add",
 }
 _CONSTANTS_A_LINE = 24
+_OCTAL = [f"\\{byte:03o}" for byte in range(256)]
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class _Constants:
             items = array.reshape(-1)
             rows = [items[i : i + _CONSTANTS_A_LINE] for i in range(0, items.size, _CONSTANTS_A_LINE)]
             if array.itemsize == 1:  # a string: compilers read one ten times faster than a list of numbers
-                text = "\n".join('"' + "".join(f"\\{byte:03o}" for byte in row.tobytes()) + '"' for row in rows)
+                text = "\n".join('"' + "".join(_OCTAL[byte] for byte in row.tobytes()) + '"' for row in rows)
             else:
                 text = "{" + ",\n".join(",".join(map(str, row.tolist())) for row in rows) + "}"
             parts.append(f"{self._declaration(array)} =\n{text};\n")

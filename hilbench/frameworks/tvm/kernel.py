@@ -10,6 +10,9 @@ from dataclasses import dataclass
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
 
+# ADD brings both sides to this many fraction bits: lite/kernels/add.cc, left_shift.
+ADD_FRACTION_BITS = 20
+
 
 @dataclass(frozen=True)
 class Requantize:
@@ -77,7 +80,7 @@ class AddSide:
 
 @dataclass(frozen=True)
 class Add:
-    """Sum of two tensors with their own scales, each brought to 20 fraction bits before."""
+    """Sum of two tensors with their own scales, each brought to `ADD_FRACTION_BITS` before."""
 
     left: AddSide
     right: AddSide

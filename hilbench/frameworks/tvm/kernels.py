@@ -124,7 +124,7 @@ def _(what: kernel.Add) -> PrimFunc:
     def scaled(side: kernel.AddSide, tensor: Any, index: Sequence[Expr]) -> Expr:
         missing = len(index) - len(side.shape)
         place = [_i32(0) if size == 1 else i for size, i in zip(side.shape, index[missing:], strict=True)]
-        value = (tensor(*place).astype("int32") - side.zero_point) << _i32(20)
+        value = (tensor(*place).astype("int32") - side.zero_point) * _i32(1 << kernel.ADD_FRACTION_BITS)
         return _round_shift(_high_multiply(value, _i32(side.multiplier)), side.shift)
 
     def output(*index: Expr) -> Expr:
@@ -151,7 +151,7 @@ def _with_output(sums: Any, how: kernel.Requantize, inputs: list[Any]) -> Any:
 
     def biased(*i: Expr) -> Expr:
         total = sums(*i) + bias[i[3]]
-        return total << left[i[3]].astype("int32") if how.left_shift else total
+        return total * (_i32(1) << left[i[3]].astype("int32")) if how.left_shift else total
 
     # Blocks of their own keep each value in an int32 of its own: the simplifier would widen the addition to int64.
     total = te.compute(shape, biased, "total")

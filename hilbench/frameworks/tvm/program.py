@@ -22,9 +22,6 @@ Array = npt.NDArray[Any]
 Argument = int | Array
 """What a kernel reads: the number of a value, or a constant."""
 
-# ADD brings both sides to this many fraction bits: lite/kernels/add.cc, left_shift.
-_ADD_FRACTION_BITS = 20
-
 
 @dataclass(frozen=True, eq=False)
 class Call:
@@ -198,7 +195,7 @@ def _add(builder: _Builder, operator: Operator) -> None:
     except ValueError:
         raise Obstacle(f"adds shapes {first.shape} and {second.shape} to {output.shape}") from None
     largest = 2.0 * max(first.scale, second.scale)
-    total = largest / ((1 << _ADD_FRACTION_BITS) * output.scale)
+    total = largest / ((1 << kernel.ADD_FRACTION_BITS) * output.scale)
     if total >= 1.0:
         raise Obstacle(f"has an output scale of {output.scale:g}, too small for its inputs")
 
@@ -286,7 +283,7 @@ def _activations(graph: Graph, operator: Operator, operands: int = 1) -> tuple[T
     tensors = [graph.tensors[index] for index in (*operator.inputs[:operands], operator.outputs[0])]
     for tensor in tensors:
         if tensor.dtype != "int8":
-            raise Obstacle(f"has {tensor.dtype} activations; only int8")
+            raise Obstacle(f"has {tensor.dtype} activations (only int8)")
         if not _good(tensor.scale):
             raise Obstacle(f"has an activation without one scale ('{tensor.name}')")
         if not tensor.size:
@@ -299,7 +296,7 @@ def _weighted(graph: Graph, operator: Operator, rank: int) -> tuple[Tensor, Tens
     source, output = _activations(graph, operator)
     weights = graph.tensors[operator.inputs[1]]
     if weights.dtype != "int8" or weights.data is None or len(weights.shape) != rank or not weights.size:
-        raise Obstacle(f"has {weights.dtype} weights of shape {weights.shape}; only constant int8 of rank {rank}")
+        raise Obstacle(f"has {weights.dtype} weights of shape {weights.shape} (only constant int8 of rank {rank})")
     if rank == 4 and not len(source.shape) == len(output.shape) == 4:
         raise Obstacle(f"has an input of shape {source.shape}")
     if any(weights.zero_points):
@@ -308,7 +305,7 @@ def _weighted(graph: Graph, operator: Operator, rank: int) -> tuple[Tensor, Tens
     if bias is None:
         return source, weights, None, output
     if bias.dtype != "int32" or bias.data is None:
-        raise Obstacle(f"has a {bias.dtype} bias; only constant int32")
+        raise Obstacle(f"has a {bias.dtype} bias (only constant int32)")
     return source, weights, bias.data, output
 
 

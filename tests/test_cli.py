@@ -1,0 +1,96 @@
+"""The command line: JSON for programs, one message for mistakes, the promised exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import DIGITS
+
+
+def hilbench(*arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from hilbench.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=False)
+
+
+def test_boards_are_listed_for_people_and_for_programs():
+    rows = {row["id"]: row for row in json.loads(hilbench("boards", "--json").stdout)}
+    assert rows["mps2-an386"]["aliases"] == ["qemu"]
+    assert rows["mps2-an386"]["targets"] == {"qemu": "ready"}
+    text = hilbench("boards").stdout
+    assert all(board in text for board in rows)
+
+
+def test_a_broken_board_is_told_and_the_others_are_listed(tmp_path: Path):
+    (tmp_path / "mine.yaml").write_text("id: mine\ncore: cortex-m9\n")
+    done = hilbench("boards", HILBENCH_BOARDS=str(tmp_path))
+    assert done.returncode == 2
+    assert "mps2-an386" in done.stdout
+    assert "mine.yaml:2" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_suites_are_listed_with_their_tasks():
+    rows = json.loads(hilbench("suites", "--json").stdout)
+    assert ("digits", "digits") in {(row["suite"], row["task"]) for row in rows}
+    assert {row["task"] for row in rows if row["suite"] == "mlperf_tiny"} == {"kws", "ic", "ic02", "vww", "ad", "sww"}
+    assert "digits" in hilbench("suites", DIGITS).stdout
+
+
+def test_frameworks_say_what_is_in_the_way():
+    rows = {row["framework"]: row for row in json.loads(hilbench("frameworks", "--json").stdout)}
+    assert rows["tvm"]["ok"]
+    assert not rows["tflm"]["ok"]
+    assert "SDK" in rows["tflm"]["reason"]
+    on_host = {row["framework"]: row for row in json.loads(hilbench("frameworks", "--board=host", "--json").stdout)}
+    assert on_host["tflm"]["ok"]
+    assert not on_host["tvm"]["ok"]
+
+
+def test_the_doctor_finds_this_machine_fit_and_names_what_is_missing(tmp_path: Path):
+    done = hilbench("doctor", "--json")
+    assert done.returncode == 0, done.stdout
+    done = hilbench("doctor", PATH=str(tmp_path))
+    assert done.returncode == 3
+    assert "apt install qemu-system-arm" in done.stdout
+    assert "apt install gcc-arm-none-eabi" in done.stdout
+
+
+@pytest.mark.parametrize("what", ["board", "suite", "record"])
+def test_schemas_are_printed(what: str):
+    assert json.loads(hilbench("schema", what).stdout)["type"] == "object"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["build", DIGITS, "--board=qmeu"], 2, "there is no board 'qmeu'"),
+        (["build", "nowhere.hil.yaml", "--board=qemu"], 2, "nowhere.hil.yaml"),
+        (["build", DIGITS, "--board=qemu", "--framework=tvn"], 2, "did you mean 'tvm'?"),
+        (["build", DIGITS, "--board=qemu", "--framework=tvm:codgen=c"], 2, "codgen"),
+        (["build", DIGITS, "--board=qemu", "--framework=tflm"], 3, "no TFLM SDK"),
+        (["frameworks", "nowhere.tflite"], 2, "nowhere.tflite"),
+        (["bild"], 2, "bild"),
+    ],
+)
+def test_a_mistake_is_one_message_and_an_exit_code(arguments: list[object], code: int, message: str):
+    done = hilbench(*arguments)
+    assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (code, True, False), done.stderr
+
+
+def test_without_a_compiler_the_packages_to_install_are_named(tmp_path: Path):
+    done = hilbench("build", DIGITS, "--board=qemu", "--framework=tvm", PATH=str(tmp_path))
+    assert done.returncode == 3
+    assert "arm-none-eabi-gcc, cmake and ninja must be on the PATH" in done.stderr
+    assert "apt install gcc-arm-none-eabi cmake ninja-build" in done.stderr
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    done = hilbench("build", DIGITS, "--board=qemu", "--framework=tvm", HILBENCH_CACHE=str(tmp_path / "file" / "x"))
+    assert done.returncode == 4
+    assert "the image cache cannot be written" in done.stderr
+    assert "HILBENCH_CACHE" in done.stderr
