@@ -7,6 +7,7 @@ pytest-xdist worker or a shard of a CI job.
 from __future__ import annotations
 
 import base64
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ from hilbench.measure.latency import time_metrics
 from hilbench.measure.memory import memory_metrics
 from hilbench.measure.metric import Metric
 from hilbench.measure.reference import reference_outputs
+from hilbench.measure.reference_file import Reference, find_reference
 from hilbench.plugins import load
 from hilbench.provenance import host_facts, source_facts
 from hilbench.records import record as rec
@@ -92,9 +94,16 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
     setting = _look_up(plan)
     progress("building", 0, 0)
     image = _image(setting)
-    samples = load_samples(setting.task, setting.suite, image.manifest.model.inputs, plan.samples)
+    model = image.manifest.model
+    classes = math.prod(model.outputs[0].shape) if setting.task.accuracy else None
+    samples = load_samples(setting.task, setting.suite, model.inputs, plan.samples, classes)
     outcome = _execute(setting, image, samples, progress)
-    reference, missing = _reference(setting, samples)
+    progress("comparing", 0, 0)
+    missing: dict[str, str] = {}
+    try:
+        reference = reference_of(plan, samples)
+    except Unavailable as reason:
+        reference, missing = None, {"fidelity": str(reason)}
     metrics = _metrics(setting, image, samples, outcome, reference)
     return rec.Record(
         id=f"{started:%Y%m%dT%H%M%S}-{setting.task.id}-{plan.board}-{plan.framework}-{secrets.token_hex(4)}",
@@ -193,24 +202,23 @@ def _post_mortem(running: Running, image: Image) -> Iterator[None]:
         raise TargetCrashed(str(report), hint=silence.hint) from None
 
 
-@dataclass(frozen=True)
-class _Reference:
-    outputs: tuple[bytes, ...]
-    versions: dict[str, str]
+def reference_of(plan: Plan, samples: Samples) -> Reference:
+    """Return the reference's outputs for `samples`: those kept beside precompiled images, else made now.
 
-
-def _reference(setting: _Setting, samples: Samples) -> tuple[_Reference | None, dict[str, str]]:
-    """Return the reference interpreter's outputs, or None with the reason under the metrics it leaves missing."""
-    try:
-        path = model_file(setting.task, setting.suite, setting.plan.model_folders)
-        outputs, versions = reference_outputs(path, samples.inputs)
-    except Unavailable as reason:
-        return None, {"fidelity": str(reason)}
-    return _Reference(tuple(outputs), versions), {}
+    Raises `Unavailable` when neither is here, `ModelError` when the interpreter cannot run the model.
+    """
+    suite, task = _task(plan)
+    if plan.firmware is not None:
+        kept = find_reference(plan.firmware, task.model.sha256, samples.sha256, len(samples.inputs))
+        if kept is not None:
+            return kept
+    path = model_file(task, suite, plan.model_folders)
+    outputs, versions = reference_outputs(path, samples.inputs)
+    return Reference(tuple(outputs), dict(versions))
 
 
 def _metrics(
-    setting: _Setting, image: Image, samples: Samples, outcome: _Outcome, reference: _Reference | None
+    setting: _Setting, image: Image, samples: Samples, outcome: _Outcome, reference: Reference | None
 ) -> dict[str, Metric]:
     tensors = image.manifest.model.outputs
     first = next((i.times[0][1] for i in outcome.timed if i.invocation == 0), None)
@@ -227,7 +235,7 @@ def _metrics(
     return metrics
 
 
-def _raw(samples: Samples, outcome: _Outcome, reference: _Reference | None) -> rec.Samples:
+def _raw(samples: Samples, outcome: _Outcome, reference: Reference | None) -> rec.Samples:
     def text(outputs: Sequence[bytes]) -> str:
         return base64.b64encode(b"".join(outputs)).decode()
 

@@ -1,14 +1,22 @@
-"""Writes images where a bench can find them, each beside a readable copy of its manifest."""
+"""Writes images where a bench can find them, each with a readable copy of its manifest and the reference's outputs.
+
+With those outputs a bench can tell fidelity without the reference interpreter, which is not to be had everywhere.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hilbench.bench import Plan, built_image
-from hilbench.errors import StoreError
+from hilbench.bench import Plan, built_image, reference_of
+from hilbench.catalog.data import load_samples
+from hilbench.catalog.suite import Suite
+from hilbench.errors import StoreError, Unavailable
+from hilbench.images.image import Image
 from hilbench.images.precompiled import file_name
+from hilbench.measure.reference_file import SUFFIX, to_json
 from hilbench.records.directory import write_whole
 
 
@@ -33,7 +41,7 @@ class Exported:
         return {**asdict(self), "path": str(self.path)}
 
 
-def export(plan: Plan, suite: str, folder: Path | None) -> Exported:
+def export(plan: Plan, suite: Suite, folder: Path | None) -> Exported:
     """Build the plan's image and copy it to `folder` (None: leave it in the cache), its manifest beside it as JSON.
 
     Raises what `bench.built_image` raises, and `StoreError` when the folder cannot be written.
@@ -42,11 +50,12 @@ def export(plan: Plan, suite: str, folder: Path | None) -> Exported:
     path = image.path
     if folder is not None:
         options = image.manifest.framework.options
-        path = folder / file_name(suite, plan.task, plan.board, plan.framework, options, image.path.suffix)
+        path = folder / file_name(suite.suite, plan.task, plan.board, plan.framework, options, image.path.suffix)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, image.path.read_bytes())
             write_whole(path.with_suffix(".json"), (image.manifest.model_dump_json(indent=1) + "\n").encode())
+            _write_reference(plan, suite, image, folder)
         except OSError as error:
             raise StoreError(f"the image could not be written: {error.strerror}", where=str(path)) from error
     sizes = image.elf.sizes() if image.elf else None
@@ -58,3 +67,13 @@ def export(plan: Plan, suite: str, folder: Path | None) -> Exported:
         flash_agent=sizes.flash_agent if sizes else None,
         ram_agent=sizes.ram_agent if sizes else None,
     )
+
+
+def _write_reference(plan: Plan, suite: Suite, image: Image, folder: Path) -> None:
+    """Keep the reference's outputs for all samples of the plan's task; without the interpreter there are none."""
+    task = next(task for task in suite.tasks if task.id == plan.task)
+    path = folder / f"{suite.suite}-{task.id}{SUFFIX}"
+    samples = load_samples(task, suite, image.manifest.model.inputs, plan.samples)
+    with contextlib.suppress(Unavailable):
+        text = to_json(reference_of(plan, samples), task.model.sha256, samples.sha256)
+        write_whole(path, text.encode())

@@ -1,5 +1,6 @@
 """Frames on the wire: what was sent comes out, and nothing else ever does."""
 
+import itertools
 import tracemalloc
 import zlib
 
@@ -22,7 +23,7 @@ frames = st.builds(
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     marks = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in zip(marks, marks[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(marks)]
 
 
 @given(st.lists(frames, max_size=6), st.lists(st.integers(0, 5000), max_size=10))

@@ -121,7 +121,7 @@ def test_boards_frameworks_and_samples_come_from_the_ini_file_too(pytester: pyte
 
 
 def test_a_python_test_runs_a_benchmark_through_the_fixture(pytester: pytest.Pytester, suite: Path):
-    pytester.makepyfile(
+    path = pytester.makepyfile(
         f"""
         def test_it(hil_bench):
             record = hil_bench({str(suite)!r}, board="host", samples=11)
@@ -130,7 +130,7 @@ def test_a_python_test_runs_a_benchmark_through_the_fixture(pytester: pytest.Pyt
             hil_bench({str(suite)!r}, "nothing", board="host")
         """
     )
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_subprocess(path)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*has no task 'nothing'*", "digits on host*"])
 

@@ -41,14 +41,8 @@ def _letters(payload):
 @st.composite
 def payloads(draw):
     kind = draw(st.sampled_from(PAYLOADS))
-    values = [
-        draw(
-            st.binary(min_size=BUILD_ID_BYTES, max_size=BUILD_ID_BYTES)
-            if letter == "s"
-            else st.integers(0, _LIMITS[letter])
-        )
-        for letter in _letters(kind)
-    ]
+    build_id = st.binary(min_size=BUILD_ID_BYTES, max_size=BUILD_ID_BYTES)
+    values = [draw(build_id if letter == "s" else st.integers(0, _LIMITS[letter])) for letter in _letters(kind)]
     if any(field.name == "data" for field in fields(kind)):
         values.append(draw(st.binary(max_size=600)))
     return kind(*values)

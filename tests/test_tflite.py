@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hilbench.errors import ModelError, Unavailable
 from hilbench.frameworks import tflite
-from hilbench.frameworks.base import TensorInfo
+from hilbench.tensors import TensorInfo
 
 pytest.importorskip("tflite")
 

@@ -149,6 +149,21 @@ def dense(rng, *, rows=1, depth=20, channels=10, bias=True, per_channel=False, o
     return model(tensors, [Op("FULLY_CONNECTED", [0, 1, 2 if bias else -1], [3], options)], [0], [3])
 
 
+def dense_at_ties(rng):
+    """Sums so near to a tie that the product of the scales tells in float32 from one in double."""
+    scales = np.float32([rng.uniform(0.01, 0.1), rng.uniform(0.002, 0.02)])
+    wide, narrow = float(scales[0]) * float(scales[1]), float(scales[0] * scales[1])
+    out_scale = float(np.float32(wide * 2**23))
+    ties = np.arange(-100, 100) + 0.5
+    tensors = [
+        T((1, 1), scales[0], 0),
+        T((len(ties), 1), scales[1], data=np.zeros((len(ties), 1))),
+        T((len(ties),), scales[0] * scales[1], dtype="int32", data=np.round(ties * out_scale * 2 / (wide + narrow))),
+        T((1, len(ties)), out_scale, 0),
+    ]
+    return model(tensors, [Op("FULLY_CONNECTED", [0, 1, 2], [3], {})], [0], [3])
+
+
 def add(rng, *, left=(1, 4, 5, 3), right=(1, 4, 5, 3), **options):
     tensors = [
         *(T(shape, 10 ** rng.uniform(-3, 0), int(rng.integers(-128, 128))) for shape in (left, right)),
@@ -229,6 +244,7 @@ CASES = {
     "dense rows, no bias": lambda r: dense(r, rows=3, depth=7, channels=5, bias=False),
     "dense per channel, relu": lambda r: dense(r, per_channel=True, fused_activation_function="RELU"),
     "dense factor above 1": lambda r: dense(r, depth=6, out_scale=0.0001),
+    "dense at ties": dense_at_ties,
     "dense tiny factor": lambda r: dense(r, out_scale=1e4),
     "add": lambda r: add(r),
     "add relu6": lambda r: add(r, fused_activation_function="RELU6"),
@@ -245,7 +261,7 @@ CASES = {
     "pad": lambda r: pad(r, shape=(1, 3, 4, 2), paddings=[[0, 0], [1, 2], [0, 3], [0, 0]]),
     "pad everywhere": lambda r: pad(r, shape=(2, 3, 2, 3), paddings=[[1, 0], [2, 1], [1, 1], [0, 2]]),
     "pad vector": lambda r: pad(r, shape=(5,), paddings=[[2, 1]]),
-    "softmax": lambda r: softmax(r, rows=3, depth=12),
+    "softmax": lambda r: softmax(r, rows=300, depth=12),
     "softmax narrow": lambda r: softmax(r, rows=1, depth=2, scale=0.4),
     "softmax wide": lambda r: softmax(r, rows=1, depth=300, scale=0.002),
     "softmax beta": lambda r: softmax(r, rows=2, depth=5, beta=0.3),

@@ -39,7 +39,7 @@ def build(
     )
     found = catalog.suites(suites)
     rows = [
-        export(plan, suite.suite, output)
+        export(plan, suite, output)
         for name, suite in found.items()
         for task in suite.tasks
         for plan in selection.plans(found.paths[name][0], task)

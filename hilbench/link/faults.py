@@ -6,6 +6,8 @@ import random
 
 from hilbench.targets.base import Stream
 
+_NEVER = 1 << 62
+
 
 class FaultyStream:
     """Passes bytes on through `stream`, each with the chance `rate` of a fault; the same `seed` gives the same faults.
@@ -42,7 +44,7 @@ class _Noise:
         self._next = self._gap()
 
     def _gap(self) -> int:
-        return int(self._chance.expovariate(self._rate)) if self._rate else 1 << 62
+        return int(min(self._chance.expovariate(self._rate), _NEVER)) if self._rate else _NEVER
 
     def spoil(self, data: bytes) -> bytes:
         spoilt = bytearray()

@@ -258,7 +258,8 @@ def c_header() -> str:
         **{f"HB_REGION_{region.name}": region for region in Region},
         **{f"HB_{payload.__name__.upper()}_BYTES": payload.layout.size for payload in payloads},
     }
-    lines = [f"#define {name} {int(value)}u" for name, value in numbers.items()]
+    width = max(map(len, numbers))
+    lines = [f"#define {name:{width}} {int(value)}u" for name, value in numbers.items()]
     return "\n".join(
         [
             "/* The numbers that host and device share. Written by `python -m hilbench.link.protocol`. */",

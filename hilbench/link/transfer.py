@@ -119,8 +119,9 @@ class Transfer:
             self._flights.append((self._line.send(Frame.DATA, data.pack()), time.monotonic()))
             self._pace.touched()
         self._line.stats.frames_resent += self._window.resent - resent
-        # A frame that has begun and does not end has lost its end: then the device is not inferring.
-        self._pace.quiet = self._depth == 1 and self._window.idle and not self._answers and not self._line.halfway
+        # Quiet while the device infers: not when a frame from it has begun to arrive, nor when it says that it is done.
+        inferring = self._window.idle and self._done == self._released and not self._line.halfway
+        self._pace.quiet = self._depth == 1 and inferring
 
     def _receive(self) -> None:
         before = replace(self._line.stats)
@@ -146,8 +147,9 @@ class Transfer:
             self._reading = None
             self._read_output()
         # Where the broken frame may be an ACK, the device may be inferring: that is not disturbed for a guess.
-        may_ask = self._depth > 1 or self._window.idle or self._pace.asked
-        lost = (damaged_in and may_ask) or (damaged_out and self._window.idle and self._pace.asked)
+        asked = self._pace.asked or self._done > self._released
+        may_ask = self._depth > 1 or self._window.idle or asked
+        lost = (damaged_in and may_ask) or (damaged_out and self._window.idle and asked)
         if lost and len(self._carried) > self._released + len(self._answers):
             self._poll()
 

@@ -43,9 +43,7 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def fidelity(
-    outputs: Sequence[bytes], reference: Sequence[bytes], tensors: Sequence[TensorInfo]
-) -> dict[str, Metric]:
+def fidelity(outputs: Sequence[bytes], reference: Sequence[bytes], tensors: Sequence[TensorInfo]) -> dict[str, Metric]:
     """Compare outputs with those of the reference interpreter, bit for bit.
 
     Returns `fidelity`, the share of samples whose outputs are all equal, and `fidelity_lsb`, the largest difference of

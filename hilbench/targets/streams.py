@@ -35,7 +35,7 @@ class SocketStream:
             if not self._poll.poll(max(0.0, timeout_s) * 1000):
                 return b""
             data = self._socket.recv(_READ_BYTES)
-        except (ConnectionError, ValueError) as error:  # ValueError: closed on this side
+        except (OSError, ValueError) as error:  # also when it was closed on this side
             raise EOFError from error
         if not data:
             raise EOFError
