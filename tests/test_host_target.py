@@ -18,7 +18,7 @@ from hilbench.targets.host import Host, HostSettings
 BUILD_ID = "0123456789abcdef" * 2
 
 PROGRAM = """
-    import os, signal, sys, time
+    import ctypes, os, sys, time
     from pathlib import Path
 
     class Model:
@@ -37,7 +37,7 @@ PROGRAM = """
                 print("out of cheese", file=sys.stderr, flush=True)
                 os._exit(3)
             if self.data == b"segv":
-                os.kill(os.getpid(), signal.SIGSEGV)
+                ctypes.string_at(0)  # reads address 0
             if self.data == b"hang":
                 time.sleep(60)
 

@@ -143,9 +143,11 @@ class Transfer:
 
     def _ask_again(self, damaged_in: bool, damaged_out: bool) -> None:
         """Ask at once for what was lost by the look of it, instead of waiting until a poll is due."""
-        if damaged_in or damaged_out:
-            self._reading = None
-            self._read_output()
+        if self._reading is not None:
+            if damaged_in or damaged_out:
+                self._reading = None
+                self._read_output()
+            return
         # Where the broken frame may be an ACK, the device may be inferring: that is not disturbed for a guess.
         asked = self._pace.asked or self._done > self._released
         may_ask = self._depth > 1 or self._window.idle or asked
@@ -181,36 +183,41 @@ class Transfer:
         sample = unwrap(result.sample, self._released)
         if not self._released <= sample < len(self._carried) or sample in self._answers:
             return
-        self._check(sample, result)
+        size = self._repeats * TIMES.size
+        if result.repeats != self._repeats or not size <= len(result.data) <= size + self._info.output_bytes:
+            index = self._carried[sample]
+            raise LinkError(f"sample {index}: a result of {len(result.data)} bytes for {result.repeats} repeats")
         self._pace.result()
         self._pace.progress()
         self._done = max(self._done, sample + 1)
         self._window.inferred(self._done)
-        size = self._repeats * TIMES.size
         times = tuple(TIMES.iter_unpack(result.data[:size]))
         self._answers[sample] = _Answer(result, times, bytearray(result.data[size:]))
 
-    def _check(self, sample: int, result: Result) -> None:
-        """Raise if the inference failed, or was not one of this input."""
-        name = f"sample {self._carried[sample]}"
+    def _check(self, index: int, answer: _Answer) -> None:
+        """Raise if the inference of input `index` failed, or was not one of this input."""
+        result = answer.result
         if result.status == Status.UNSTABLE_OUTPUT:
             raise UnstableOutput(
-                f"{name}: its {self._repeats} runs gave different outputs",
+                f"sample {index}: its {self._repeats} runs gave different outputs",
                 hint="the model keeps state between inferences, reads memory that it does not own, or has a race",
             )
         if result.status != Status.OK:
             crash = _CRASHES.get(result.status) or f"the device reports the unknown status {result.status}"
-            raise TargetCrashed(f"{name}: {crash}")
-        if result.input_crc != zlib.crc32(self._inputs[self._carried[sample]]):
-            raise LinkError(f"{name}: the device ran another input than the one sent")
-        first = len(result.data) - self._repeats * TIMES.size
-        if result.repeats != self._repeats or not 0 <= first <= self._info.output_bytes:
-            raise LinkError(f"{name}: the device's result has {len(result.data)} bytes for {result.repeats} repeats")
+            raise TargetCrashed(f"sample {index}: {crash}")
+        if result.input_crc != zlib.crc32(self._inputs[index]):
+            raise LinkError(f"sample {index}: the device ran another input than the one sent")
+        if result.output_crc != zlib.crc32(answer.output):
+            raise LinkError(f"sample {index}: the output changed on its way here")
+
+    def _whole(self, answer: _Answer) -> bool:
+        """True when nothing more of the answer is to come; a failed inference has no output worth reading."""
+        return answer.result.status != Status.OK or len(answer.output) == self._info.output_bytes
 
     def _read_output(self) -> None:
         """Ask for more of the oldest output that is not whole, unless that question is on its way."""
         for sample, answer in sorted(self._answers.items()):
-            if len(answer.output) < self._info.output_bytes:
+            if not self._whole(answer):
                 question = (sample, len(answer.output))
                 if self._reading != question:
                     self._line.send(Frame.READ, Read(Region.OUTPUT, sample & 0xFFFF, len(answer.output)).pack())
@@ -233,12 +240,11 @@ class Transfer:
 
     def _finished(self) -> Iterator[Inference]:
         """Release and give every whole answer that is next in order; a disturbed measurement is sent again instead."""
-        while (answer := self._answers.get(self._released)) and len(answer.output) == self._info.output_bytes:
+        while (answer := self._answers.get(self._released)) and self._whole(answer):
             index = self._carried[self._released]
+            self._check(index, answer)
             del self._answers[self._released]
             self._released += 1
-            if answer.result.output_crc != zlib.crc32(answer.output):
-                raise LinkError(f"sample {index}: the output changed on its way here")
             if answer.result.disturbed and self._depth == 1:
                 self._redo(index)
                 continue

@@ -108,7 +108,7 @@ class Process:
             self._line = life.enter_context(SocketStream(ours))
             with theirs:
                 # -P: no module in the current folder may stand in for one of ours.
-                program = [sys.executable, "-P", "-m", "hilbench.targets.host_process"]
+                program = [sys.executable, "-P", "-m", "hilbench.link.host_process"]
                 argv = [*program, str(self._image), f"--fd={theirs.fileno()}"]
                 self._child = life.enter_context(child(argv, pass_fds=[theirs.fileno()]))
             self._life = life.pop_all()

@@ -152,7 +152,7 @@ def _convolution(builder: _Builder, operator: Operator) -> None:
     if not fits or outputs[3] != channels or outputs[0] != inputs[0]:
         raise Obstacle(f"has weights {data.shape} for input {inputs} and output {outputs}")
     scales = _weight_scales(weights, channels, axis=3 if depthwise else 0)
-    multipliers = fixedpoint.channel_multipliers([source.scale * scale / output.scale for scale in scales])
+    multipliers = _multipliers(source, scales, output)
     sums = data.sum(axis=(0, 1, 2) if depthwise else (1, 2, 3), dtype=np.int64)
     argument, shape = builder.padded(operator, inputs, before, after, source.zero_point)
     requantize = _requantize(operator, output, multipliers)
@@ -176,11 +176,7 @@ def _fully_connected(builder: _Builder, operator: Operator) -> None:
     if source.size % depth or output.size != source.size // depth * channels:
         raise Obstacle(f"has weights {data.shape} for input {source.shape} and output {output.shape}")
     scales = _weight_scales(weights, channels, axis=0)
-    if len(weights.scales) > 1:
-        reals = [source.scale * scale / output.scale for scale in scales]
-    else:  # GetQuantizedConvolutionMultipler in kernel_util.cc takes this product in float32
-        reals = [float(np.float32(source.scale) * np.float32(scales[0])) / output.scale] * channels
-    multipliers = fixedpoint.channel_multipliers(reals)
+    multipliers = _multipliers(source, scales, output)
     constants = _constants(data.sum(axis=1, dtype=np.int64), bias, source.zero_point, multipliers)
     shape = (1, 1, source.size // depth, depth)
     what = kernel.Conv2D(shape, (1, 1), (1, 1), (1, 1), channels, _requantize(operator, output, multipliers))
@@ -321,6 +317,11 @@ def _weight_scales(weights: Tensor, channels: int, axis: int) -> list[float]:
     if (per_channel and (len(scales) != channels or weights.axis != axis)) or not all(map(_good, scales)) or not scales:
         raise Obstacle(f"has {len(scales)} weight scales on axis {weights.axis} for {channels} channels")
     return list(scales) if per_channel else list(scales) * channels
+
+
+def _multipliers(source: Tensor, scales: Sequence[float], output: Tensor) -> fixedpoint.Multipliers:
+    """Return the factors from a channel's sums to the output. TFLite Micro takes all products in double."""
+    return fixedpoint.channel_multipliers([source.scale * scale / output.scale for scale in scales])
 
 
 def _good(scale: float) -> bool:

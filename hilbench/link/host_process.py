@@ -1,6 +1,6 @@
 """The child process of the target `host`: loads the model of an image and serves it on an inherited socket.
 
-    python -m hilbench.targets.host_process IMAGE --fd=N
+    python -m hilbench.link.host_process IMAGE --fd=N
 
 An image is a zip of `manifest.json`, `program.txt` (the dotted name of a module) and `data/`. The module offers
 `load(folder: Path) -> HostModel`, which gets the files of `data/` and must not need them later.
