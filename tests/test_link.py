@@ -556,7 +556,3 @@ def test_a_window_on_a_good_line_sends_nothing_twice():
     assert window.idle
     assert window.resent == 0
     assert window.take(20) is None
-
-
-def test_a_result_is_a_header_of_24_bytes():
-    assert Result.layout.size == 24
