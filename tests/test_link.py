@@ -26,7 +26,7 @@ from hilbench.link.client import Client
 from hilbench.link.device import Device
 from hilbench.link.faults import FaultyStream
 from hilbench.link.framing import Decoder, encode
-from hilbench.link.protocol import VERSION, Ack, Fault, Frame, Hello, Info, Result
+from hilbench.link.protocol import VERSION, Ack, Fault, Frame, Hello, Info
 from hilbench.link.window import WINDOW_FRAMES, Window, unwrap
 from hilbench.targets.streams import SocketStream
 
@@ -265,10 +265,18 @@ def test_thousands_of_samples_on_a_bad_line(seed):
     assert model.runs == Counter(inputs)
 
 
-def test_more_samples_than_sixteen_bits_can_number():
-    """The numbers on the wire wrap around at 65,536."""
+def test_a_sample_number_is_found_from_its_low_sixteen_bits():
     done = 65_530
     assert [unwrap((done + i) & 0xFFFF, done) for i in range(-20, 20)] == [done + i for i in range(-20, 20)]
+
+
+@pytest.mark.slow
+def test_more_samples_arrive_than_sixteen_bits_can_number():
+    model = Model(input_bytes=2, output_bytes=1)
+    inputs = [bytes(divmod(i % 65_521, 256)) for i in range(65_600)]
+    with connected(model) as (client, device):
+        check(client, model, inputs)
+    assert device.inferences == len(inputs)
 
 
 def test_a_sample_can_be_sent_again_in_a_new_session():

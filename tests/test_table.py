@@ -30,8 +30,8 @@ def test_every_value_stands_under_its_basis(record: Record):
 
 def test_an_estimate_says_what_it_rests_on_and_a_missing_metric_why(record: Record):
     text = printed([record])
-    assert "latency is estimated: one cycle an instruction at 25 MHz; not known" in text
-    assert "fidelity is not available: no tflite-micro" in text
+    assert "latency on mps2-an386 is estimated: one cycle an instruction at 25 MHz; not known" in text
+    assert "fidelity of digits[mps2-an386-tvm] is not available: no tflite-micro" in text
 
 
 def test_what_could_not_run_is_in_the_table_with_its_reason(record: Record):
@@ -46,3 +46,8 @@ def test_two_boards_are_two_tables(record: Record):
     other = record.model_copy(update={"board": record.board.model_copy(update={"id": "mps2-an385"})})
     text = printed([record, other])
     assert text.count("digits on ") == 2
+
+
+def test_a_note_that_holds_for_many_rows_is_printed_once(record: Record):
+    other = record.model_copy(update={"task": "faces"})
+    assert printed([record, other]).count("latency on mps2-an386 is estimated") == 1

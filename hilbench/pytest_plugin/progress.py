@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any
 
@@ -13,7 +14,8 @@ _PLAIN_AFTER_S = 15.0
 class ProgressLine:
     """Called by `bench.run` with the phase, the samples done and their number."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, name: str) -> None:
+        self._name = name
         self._reporter = config.pluginmanager.get_plugin("terminalreporter")
         self._capture = config.pluginmanager.get_plugin("capturemanager")
         self._live = bool(self._reporter and self._reporter.isatty and self._reporter.verbosity >= 0)
@@ -30,11 +32,13 @@ class ProgressLine:
             return
         self._next = now + (_TERMINAL_EVERY_S if self._live else _PLAIN_AFTER_S)
         text = f" {phase} {done}/{total}" if total else f" {phase}"
-        if self._live:
-            self._write(text + " " * max(0, self._shown - len(text)) + "\b" * max(self._shown, len(text)))
-            self._shown = len(text)
-        else:
-            self._write(f"{text} …")
+        if not self._live:
+            with self._uncaptured():
+                self._reporter.ensure_newline()
+                self._reporter.write_line(f"{self._name}:{text}")
+            return
+        self._write(text + " " * max(0, self._shown - len(text)) + "\b" * max(self._shown, len(text)))
+        self._shown = len(text)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -43,11 +47,8 @@ class ProgressLine:
             self._write(" " * self._shown + "\b" * self._shown)
 
     def _write(self, text: str) -> None:
-        with self._capture.global_and_fixture_disabled() if self._capture else _nothing():
+        with self._uncaptured():
             self._reporter.write(text, flush=True)
 
-
-def _nothing() -> Any:
-    import contextlib
-
-    return contextlib.nullcontext()
+    def _uncaptured(self) -> AbstractContextManager[None]:
+        return self._capture.global_and_fixture_disabled() if self._capture else nullcontext()

@@ -49,7 +49,7 @@ def run_and_keep(item: pytest.Item, plan: bench.Plan) -> Record:
     """
     config = item.config
     try:
-        with ProgressLine(config) as progress:
+        with ProgressLine(config, item.name) as progress:
             record = bench.run(plan, progress)
     except (Unavailable, UnsupportedModel) as error:
         not_run = NotRun(plan.task, plan.board, plan.target, plan.framework, error.what)

@@ -54,8 +54,8 @@ def print_tables(console: Console, records: Sequence[Record], not_run: Sequence[
         rest = [missing for missing in not_run if (missing.task, missing.board, missing.target) == key]
         console.print()
         console.print(_table(group, rest))
-        for note in _notes(group):
-            console.print(Text(f"  {note}", style="dim"))
+    for note in _notes(records):
+        console.print(Text(note, style="dim"))
     others = [m for m in not_run if (m.task, m.board, m.target) not in groups]
     if others:
         console.print()
@@ -97,7 +97,7 @@ def _notes(records: Iterable[Record]) -> list[str]:
         for name, metric in record.metrics.items():
             if metric.model and name == "latency":
                 clock = f" at {record.board.clock_hz / 1e6:g} MHz" if record.board.clock_hz else ""
-                notes[f"latency is estimated: {metric.model}{clock}; {metric.error}"] = None
+                notes[f"latency on {record.board.id} is estimated: {metric.model}{clock}; {metric.error}"] = None
         for name, reason in record.missing.items():
-            notes[f"{name} is not available: {' '.join(reason.split())}"] = None
+            notes[f"{name} of {record.label} is not available: {' '.join(reason.split())}"] = None
     return list(notes)

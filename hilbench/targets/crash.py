@@ -32,6 +32,10 @@ _CFSR = {
     25: "UsageFault: DIVBYZERO: division by zero",
 }
 
+# MSTKERR, STKERR, STKOF: the processor found no room for its registers, so what was read in their place is nothing.
+_NOT_STACKED = 1 << 4 | 1 << 12 | 1 << 20
+_STACKED = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
+
 # HardFault Status Register: DDI 0403E, B3.2.16. Bit 30, FORCED, only repeats that there is a cause above.
 _HFSR = {
     1: "HardFault: VECTTBL: the vector table could not be read",
@@ -63,6 +67,8 @@ def places(elf: Elf, registers: Mapping[str, int]) -> tuple[str, ...]:
 
 def fault_report(registers: Mapping[str, int], elf: Elf | None) -> CrashReport:
     """Return the report of a FAULT frame. `registers` has the fields of `hilbench.link.protocol.Fault` by name."""
+    if registers.get("cfsr", 0) & _NOT_STACKED:
+        registers = {name: value for name, value in registers.items() if name not in _STACKED}
     return CrashReport(
         kind="fault",
         reason=fault_reason(registers),
