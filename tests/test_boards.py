@@ -189,3 +189,13 @@ def test_model_folders_are_those_of_the_option_and_then_of_the_variable(
     monkeypatch.setenv("HILBENCH_MODELS", "d")
     with pytest.raises(UsageError, match="HILBENCH_MODELS names 'd'"):
         catalog.model_folders()
+
+
+def test_a_checkout_beside_an_installed_hilbench_is_no_conflict_but_a_changed_board_is(here: Path) -> None:
+    (here / "boards").mkdir(exist_ok=True)
+    copy = here / "boards" / "mps2-an386.yaml"
+    copy.write_bytes((resources.BOARDS / copy.name).read_bytes())
+    assert chosen("qemu") == ["mps2-an386@qemu"]
+    copy.write_text(copy.read_text().replace("25000000", "50000000"))
+    with pytest.raises(CatalogError, match=r"'mps2-an386' is also the name of boards/mps2-an386\.yaml"):
+        catalog.board("mps2-an386")

@@ -30,7 +30,7 @@ def build(board: Board, model: Model, framework: Framework, options: Mapping[str
     core = board.core_info
     here = framework.available(core)
     if not here.ok:
-        raise Unavailable(f"{framework.name}: {here.reason}", hint=here.remedy or None)
+        raise Unavailable(here.reason, where=framework.name, hint=here.remedy or None)
     checked = framework.check_options(options)
     toolchain = None if core.is_host else find_toolchain()
     recipe = Recipe(board, model, framework, checked, toolchain.version if toolchain else None)

@@ -47,6 +47,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     if call.when == "call" and (outcome := item.stash.get(OUTCOME, None)) is not None:
         report.hilbench = outcome
+        if report.skipped and isinstance(report.longrepr, tuple):
+            # The place of a skip is the suite or test, not the line of ours that raised it.
+            line = item.location[1]
+            report.longrepr = (str(item.path), None if line is None else line + 1, report.longrepr[2])
     return report
 
 

@@ -56,3 +56,17 @@ def value(config: Any, ini: str) -> Any:
     """Return an option's value: the command line's, else the ini file's, else None (an empty list for lists)."""
     given = config.getoption(ini, default=None)
     return config.getini(ini) if given is None else given
+
+
+def number(config: Any, ini: str) -> int | None:
+    """Return an option that is a count of at least 1, None when it is not given. Raises `ValueError`, saying which."""
+    given = value(config, ini)
+    if given in (None, ""):
+        return None
+    try:
+        count = int(given)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise ValueError(f"{ini.replace('_', '-')} is {given!r}: a whole number of at least 1 is needed")
+    return count

@@ -11,7 +11,7 @@ import pytest
 from hilbench import bench, catalog
 from hilbench.errors import CatalogError, HilbenchError, Unavailable, UnsupportedModel, UsageError
 from hilbench.pytest_plugin import OUTCOME
-from hilbench.pytest_plugin.options import value
+from hilbench.pytest_plugin.options import number, value
 from hilbench.pytest_plugin.progress import ProgressLine
 from hilbench.records.record import Record
 from hilbench.records.store import DEFAULT, open_store
@@ -25,18 +25,16 @@ def selection(config: pytest.Config) -> Selection:
     """Return what the options select. Raises `pytest.UsageError` (exit code 4) for a board that does not exist."""
     if (known := config.stash.get(_SELECTION, None)) is not None:
         return known
-    samples, firmware = value(config, "hil_samples"), value(config, "hil_firmware")
+    firmware = value(config, "hil_firmware")
     try:
-        if samples is not None and int(samples) < 1:
-            raise UsageError(f"--hil-samples={samples}: at least one sample is needed")
         chosen = Selection(
             boards=tuple(catalog.resolve(value(config, "hil_board") or [])),
             frameworks=parse_frameworks(value(config, "hil_framework") or []),
-            samples=int(samples) if samples else None,
+            samples=number(config, "hil_samples"),
             model_folders=catalog.model_folders([Path(folder) for folder in value(config, "hil_models") or []]),
             firmware=config.invocation_params.dir / firmware if firmware else None,
         )
-    except (UsageError, CatalogError) as error:
+    except (UsageError, CatalogError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[_SELECTION] = chosen
     return chosen

@@ -34,7 +34,7 @@ class _Column:
 
 _COLUMNS = (
     _Column("accuracy", "accuracy", percent),
-    _Column("fidelity", "fidelity"),
+    _Column("fidelity", "fidelity to TFLM"),
     _Column("cycles", "cycles"),
     _Column("instructions", "instructions"),
     _Column("latency", "latency"),
@@ -50,44 +50,43 @@ def print_tables(console: Console, records: Sequence[Record], not_run: Sequence[
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.task, record.board.id, record.target.kind), []).append(record)
-    for key, group in groups.items():
-        rest = [missing for missing in not_run if (missing.task, missing.board, missing.target) == key]
+    for group in groups.values():
         console.print()
-        console.print(_table(group, rest))
+        console.print(_table(group))
     for note in _notes(records):
         console.print(Text(note, style="dim"))
-    others = [m for m in not_run if (m.task, m.board, m.target) not in groups]
-    if others:
-        console.print()
-    for missing in others:
-        console.print(Text(f"not run: {missing.task} on {missing.board} through {missing.framework}: {missing.reason}"))
+    for line in _not_run(not_run):
+        console.print(Text(line))
 
 
-def _table(records: Sequence[Record], not_run: Sequence[NotRun]) -> RenderableType:
+def _table(records: Sequence[Record]) -> RenderableType:
     first = records[0]
     title = f"{first.task} on {first.board.id} ({first.board.name}, {first.target.kind} {first.target.version})"
     table = Table(title=f"{title}   {first.dataset.samples} samples", title_justify="left", title_style="bold")
     table.add_column("framework\n")
     columns = [column for column in _COLUMNS if any(column.metric in record.metrics for record in records)]
     for column in columns:
-        table.add_column(Text.assemble(column.title, "\n", (_basis(column, records), "dim")), justify="right")
+        table.add_column(Text.assemble(*_heading(column, records)), justify="right")
     for record in records:
         values = [record.metrics.get(column.metric) for column in columns]
         cells = [column.show(value) if value else "—" for column, value in zip(columns, values, strict=True)]
         table.add_row(f"{record.framework.name} {record.framework.version}", *cells)
-    for missing in not_run:
-        table.add_row(missing.framework, Text(f"not run: {missing.reason}", style="dim"))
     return table
 
 
-def _basis(column: _Column, records: Iterable[Record]) -> str:
-    """Return what stands under a heading: the basis that all rows share, and what the number is compared with."""
+def _heading(column: _Column, records: Iterable[Record]) -> tuple[str, tuple[str, str]]:
+    """Return a column's title, and under it the basis that all its values share."""
     metrics = [record.metrics[column.metric] for record in records if column.metric in record.metrics]
-    if column.metric == "accuracy":
-        return f"{metrics[0].detail} [95 %]"
-    if column.metric == "fidelity":
-        return "vs TFLM"
-    return " or ".join(dict.fromkeys(metric.basis for metric in metrics))
+    title = f"{metrics[0].detail} [95 %]" if column.metric == "accuracy" else column.title
+    return title, ("\n" + " or ".join(dict.fromkeys(metric.basis for metric in metrics)), "dim")
+
+
+def _not_run(not_run: Iterable[NotRun]) -> list[str]:
+    """Return one line for each task and reason, with all the combinations that it stopped."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for one in not_run:
+        lines.setdefault((one.task, one.reason), []).append(f"{one.board}-{one.framework}")
+    return [f"not run: {task}[{', '.join(which)}]: {reason}" for (task, reason), which in lines.items()]
 
 
 def _notes(records: Iterable[Record]) -> list[str]:
