@@ -63,7 +63,7 @@ def _canonical(manifest: Manifest) -> bytes:
 def _manifest(recipe: Recipe, build_id: str, emitted: Emitted) -> Manifest:
     compiler = None
     if recipe.compiler is not None:
-        flags = (*recipe.board.core_info.gcc_flags, *emitted.flags)
+        flags = (*recipe.board.core_info.gcc_flags, *_model_flags(emitted))
         compiler = ManifestCompiler(name="arm-none-eabi-gcc", version=recipe.compiler, flags=flags)
     return Manifest(
         hilbench=__version__,
@@ -86,6 +86,11 @@ def _manifest(recipe: Recipe, build_id: str, emitted: Emitted) -> Manifest:
         compiler=compiler,
         arena_bytes=emitted.arena_bytes,
     )
+
+
+def _model_flags(emitted: Emitted) -> tuple[str, ...]:
+    """Return the flags of the model's sources: optimised unless the framework says how."""
+    return emitted.flags if any(flag.startswith("-O") for flag in emitted.flags) else ("-O2", *emitted.flags)
 
 
 def _compile(toolchain: Toolchain, board: Board, emitted: Emitted, manifest: Manifest, work: Path) -> Path:
@@ -137,7 +142,7 @@ def _image_cmake(board: Board, emitted: Emitted, work: Path) -> str:
         "HB_MODEL_SOURCES": emitted.sources,
         "HB_MODEL_OBJECTS": emitted.objects,
         "HB_MODEL_INCLUDES": emitted.include_dirs,
-        "HB_MODEL_FLAGS": emitted.flags,
+        "HB_MODEL_FLAGS": _model_flags(emitted),
         "HB_PREFIX_MAPS": maps,
     }
     return "".join(f"set({name} {' '.join(f'[==[{item}]==]' for item in items)})\n" for name, items in lists.items())

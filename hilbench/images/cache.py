@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from hilbench.errors import ModelError, StoreError
 from hilbench.images.image import Image
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def cache_folder() -> Path:
@@ -53,6 +56,8 @@ def workspace(folder: Path) -> Iterator[Path]:
         try:
             yield Path(name)
         except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
             raise _full(folder, error) from error
 
 
