@@ -21,12 +21,23 @@ from hilbench import __version__, catalog
 from hilbench.catalog.board import Board
 from hilbench.catalog.data import Samples, load_samples, model_file
 from hilbench.catalog.suite import Suite, Task
-from hilbench.errors import LinkClosed, LinkTimeout, TargetCrashed, Unavailable, UnstableOutput, UsageError, nearest
+from hilbench.errors import (
+    CatalogError,
+    LinkClosed,
+    LinkTimeout,
+    ModelError,
+    TargetCrashed,
+    Unavailable,
+    UnstableOutput,
+    UsageError,
+    nearest,
+)
 from hilbench.frameworks.base import Framework, Model
 from hilbench.images.build import build
 from hilbench.images.cache import cache_folder
 from hilbench.images.image import Image
 from hilbench.images.precompiled import find_image
+from hilbench.images.recipe import board_digest
 from hilbench.link.client import Client, DeviceFault, Inference
 from hilbench.measure.accuracy import fidelity, top1
 from hilbench.measure.latency import time_metrics
@@ -82,7 +93,6 @@ class _Outcome:
     outputs: tuple[bytes, ...]
     arena_bytes: int
     link: dict[str, int]
-    link_s: float
 
 
 def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec.Record:
@@ -101,7 +111,7 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
     progress("comparing", 0, 0)
     missing: dict[str, str] = {}
     try:
-        reference = reference_of(plan, samples)
+        reference = reference_of(plan, image, samples)
     except Unavailable as reason:
         reference, missing = None, {"fidelity": str(reason)}
     metrics = _metrics(setting, image, samples, outcome, reference)
@@ -142,6 +152,11 @@ def _look_up(plan: Plan) -> _Setting:
     here = target.available(board, settings)
     if not here.ok:
         raise Unavailable(here.reason, hint=here.remedy or None)
+    if board.counter not in target.counters:
+        raise CatalogError(
+            f"board {board.id} counts {board.counter}, and the target {target.name} has none to count",
+            hint=f"set counter: {' or '.join(sorted(target.counters))} in its file, or choose another target",
+        )
     return _Setting(plan, suite, task, board, target, settings)
 
 
@@ -150,7 +165,15 @@ def _image(setting: _Setting) -> Image:
     plan = setting.plan
     if plan.firmware is None:
         return built_image(plan)
-    return find_image(plan.firmware, setting.task.model.sha256, plan.board, plan.framework, dict(plan.options))
+    image = find_image(plan.firmware, setting.task.model.sha256, plan.board, plan.framework, dict(plan.options))
+    if image.manifest.board_digest != board_digest(setting.board):
+        raise ModelError(
+            f"this image was built for another {plan.board}: core, clock, counter, memory or port of the board's file "
+            "have changed since",
+            where=str(image.path),
+            hint="build it again with `hilbench build`, or use the board file that it was built with",
+        )
+    return image
 
 
 def _execute(setting: _Setting, image: Image, samples: Samples, progress: Progress) -> _Outcome:
@@ -161,7 +184,6 @@ def _execute(setting: _Setting, image: Image, samples: Samples, progress: Progre
         client = Client(running.stream, timeout_s=task.timeout_s)
         client.hello(within_s=_HELLO_S)
         client.require(image.manifest.build_id)
-        start = time.monotonic()
         timed = tuple(
             _collect(client.infer(timed_inputs, repeats=task.latency.repeats, measure=True, depth=1),
                      "timing", len(timed_inputs), progress)
@@ -170,7 +192,6 @@ def _execute(setting: _Setting, image: Image, samples: Samples, progress: Progre
             inference.output
             for inference in _collect(client.infer(samples.inputs, depth=2), "inference", len(samples.inputs), progress)
         )
-        link_s = time.monotonic() - start
         # The model may only know its arena once it has run.
         arena_bytes = client.hello(within_s=_HELLO_S).arena_bytes
     for inference in timed:
@@ -179,7 +200,7 @@ def _execute(setting: _Setting, image: Image, samples: Samples, progress: Progre
                 f"sample {inference.index} gave one output while it was timed and another in the accuracy run",
                 hint="the model keeps state between inferences, or writes where it should not",
             )
-    return _Outcome(timed, outputs, arena_bytes, asdict(client.stats), link_s)
+    return _Outcome(timed, outputs, arena_bytes, asdict(client.stats))
 
 
 def _collect(inferences: Iterator[Inference], phase: str, total: int, progress: Progress) -> Iterator[Inference]:
@@ -202,14 +223,15 @@ def _post_mortem(running: Running, image: Image) -> Iterator[None]:
         raise TargetCrashed(str(report), hint=silence.hint) from None
 
 
-def reference_of(plan: Plan, samples: Samples) -> Reference:
+def reference_of(plan: Plan, image: Image, samples: Samples) -> Reference:
     """Return the reference's outputs for `samples`: those kept beside precompiled images, else made now.
 
     Raises `Unavailable` when neither is here, `ModelError` when the interpreter cannot run the model.
     """
     suite, task = _task(plan)
     if plan.firmware is not None:
-        kept = find_reference(plan.firmware, task.model.sha256, samples.sha256, len(samples.inputs))
+        output_bytes = sum(tensor.bytes for tensor in image.manifest.model.outputs)
+        kept = find_reference(plan.firmware, task.model.sha256, samples.sha256, len(samples.inputs), output_bytes)
         if kept is not None:
             return kept
     path = model_file(task, suite, plan.model_folders)
@@ -230,8 +252,6 @@ def _metrics(
     arena_bytes = outcome.arena_bytes or image.manifest.arena_bytes
     if (elf := image.elf) is not None:
         metrics |= memory_metrics(elf.sizes(), arena_bytes, max(i.stack_bytes for i in outcome.timed))
-    moved = outcome.link["bytes_sent"] + outcome.link["bytes_received"]
-    metrics["link_throughput"] = Metric(value=moved / outcome.link_s, unit="B/s", basis="host")
     return metrics
 
 

@@ -28,13 +28,12 @@ _ENOUGH_BYTES = 500_000_000
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked for. `needed` things are those without which the main job cannot run."""
+    """One thing that was looked for, without which the main job cannot run."""
 
     what: str
     ok: bool
     found: str
     remedy: str = ""
-    needed: bool = True
 
 
 def examine() -> list[Finding]:

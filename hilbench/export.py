@@ -51,11 +51,13 @@ def export(plan: Plan, suite: Suite, folder: Path | None) -> Exported:
     if folder is not None:
         options = image.manifest.framework.options
         path = folder / file_name(suite.suite, plan.task, plan.board, plan.framework, options, image.path.suffix)
+        reference = _reference(plan, suite, image)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, image.path.read_bytes())
             write_whole(path.with_suffix(".json"), (image.manifest.model_dump_json(indent=1) + "\n").encode())
-            _write_reference(plan, suite, image, folder)
+            if reference is not None:
+                write_whole(folder / f"{suite.suite}-{plan.task}{SUFFIX}", reference.encode())
         except OSError as error:
             raise StoreError(f"the image could not be written: {error.strerror}", where=str(path)) from error
     sizes = image.elf.sizes() if image.elf else None
@@ -69,11 +71,10 @@ def export(plan: Plan, suite: Suite, folder: Path | None) -> Exported:
     )
 
 
-def _write_reference(plan: Plan, suite: Suite, image: Image, folder: Path) -> None:
-    """Keep the reference's outputs for all samples of the plan's task; without the interpreter there are none."""
+def _reference(plan: Plan, suite: Suite, image: Image) -> str | None:
+    """Return the file of the reference's outputs for all samples of the plan's task; None without the interpreter."""
     task = next(task for task in suite.tasks if task.id == plan.task)
-    path = folder / f"{suite.suite}-{task.id}{SUFFIX}"
     samples = load_samples(task, suite, image.manifest.model.inputs, plan.samples)
     with contextlib.suppress(Unavailable):
-        text = to_json(reference_of(plan, samples), task.model.sha256, samples.sha256)
-        write_whole(path, text.encode())
+        return to_json(reference_of(plan, image, samples), task.model.sha256, samples.sha256)
+    return None

@@ -29,5 +29,5 @@ def load(seam: str, name: str) -> Any:
         raise UsageError(f"there is no {seam.removesuffix('s')} '{name}'", hint=nearest(name, points))
     try:
         return points[name].load()
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         raise Unavailable(f"the {seam.removesuffix('s')} '{name}' does not import: {error}") from error

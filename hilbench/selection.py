@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hilbench import catalog, plugins
 from hilbench.bench import Plan
-from hilbench.catalog.suite import Suite, Task
+from hilbench.catalog.suite import Task
 from hilbench.errors import UsageError
 
 
@@ -65,12 +65,8 @@ def parse_frameworks(specs: Iterable[str]) -> tuple[FrameworkChoice, ...]:
     return tuple(choices)
 
 
-def plan_name(plan: Plan, default_target: str) -> str:
+def plan_name(plan: Plan, boards: Iterable[catalog.Choice]) -> str:
     """Return a plan's name in test ids, such as `digits[mps2-an386-tvm]` or `digits[nano33@qemu-tvm:codegen=c]`."""
-    board = plan.board if plan.target == default_target else f"{plan.board}@{plan.target}"
+    defaults = {choice.board.id: choice.board.default_target for choice in boards}
+    board = plan.board if plan.target == defaults[plan.board] else f"{plan.board}@{plan.target}"
     return f"{plan.task}[{board}-{FrameworkChoice(plan.framework, plan.options)}]"
-
-
-def task_named(suite: Suite, names: Sequence[str]) -> list[Task]:
-    """Return the tasks of `suite` with these ids, all when there are none given. Unknown ids are left out."""
-    return [task for task in suite.tasks if not names or task.id in names]

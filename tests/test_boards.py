@@ -174,7 +174,8 @@ def test_the_shipped_suites_load(here: Path) -> None:
 
 def test_suites_come_from_files_and_folders(here: Path) -> None:
     assert list(catalog.suites([resources.SUITES / "digits.hil.yaml"])) == ["digits"]
-    assert list(catalog.suites([here])) == []
+    with pytest.raises(UsageError, match="there is no suite in the folder"):
+        catalog.suites([here])
     with pytest.raises(UsageError, match=r"there is no suite file or folder 'nowhere\.hil\.yaml'"):
         catalog.suites([Path("nowhere.hil.yaml")])
 

@@ -94,3 +94,40 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path):
     assert done.returncode == 4
     assert "the image cache cannot be written" in done.stderr
     assert "HILBENCH_CACHE" in done.stderr
+
+
+def test_boards_as_json_do_not_hide_a_broken_one(tmp_path: Path):
+    (tmp_path / "mine.yaml").write_text("id: mine\n")
+    done = hilbench("boards", "--json", HILBENCH_BOARDS=str(tmp_path))
+    assert done.returncode == 2
+    assert json.loads(done.stdout)
+    assert "mine.yaml" in done.stderr
+
+
+def test_square_brackets_of_a_remedy_reach_the_reader(tmp_path: Path):
+    code = "import sys; sys.modules['tvm'] = None\n"
+    code += "import hilbench.doctor as d\ndef version(name): raise d.PackageNotFoundError(name)\nd.version = version\n"
+    code += "from hilbench.cli import main; sys.argv = ['hilbench', 'doctor']; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "pip install 'hilbench[tvm]'" in done.stdout
+
+
+def test_what_cannot_be_built_does_not_stop_the_rest(tmp_path: Path):
+    done = hilbench("build", DIGITS, "--board=qemu", "--framework=tflm,tvm", "-o", tmp_path)
+    assert done.returncode == 3
+    assert "digits-digits-mps2-an386-tvm.elf" in done.stdout
+    assert "tflm: no TFLM SDK" in done.stderr
+
+
+def test_a_folder_without_suites_is_told_and_one_named_twice_is_one(tmp_path: Path):
+    done = hilbench("suites", tmp_path)
+    assert (done.returncode, "there is no suite in the folder" in done.stderr) == (2, True)
+    done = hilbench("suites", DIGITS.parent, DIGITS)
+    assert done.returncode == 0, done.stderr
+
+
+def test_messages_survive_a_terminal_without_utf8():
+    done = hilbench("frameworks", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "SDK" in done.stdout

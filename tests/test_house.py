@@ -44,7 +44,12 @@ def test_importing_hilbench_is_light():
 
 def rooms_imported(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
-    modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    modules = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules += [f"{node.module}.{alias.name}" for alias in node.names]
     return {module.split(".")[1] for module in modules if module.startswith("hilbench.")}
 
 

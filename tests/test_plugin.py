@@ -1,6 +1,7 @@
 """The pytest plug-in: options, ids, skips, messages and exit codes, in a pytest of its own."""
 
 import json
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def test_a_run_on_the_host_prints_a_table_and_keeps_a_record(pytester: pytest.Py
     result = pytester.runpytest_subprocess(suite, *HOST, "-v", "--junitxml=junit.xml")
     assert result.ret == 0
     result.stdout.fnmatch_lines(
-        ["*digits.hil.yaml::digits[[]host-tflm[]] PASSED*", "digits on host *12 samples*", "*1 record in *"]
+        ["*digits.hil.yaml::digits[[]host-tflm[]] PASSED*", "digits on host *12 samples", "*1 record in *"]
     )
     (record,) = DirectoryStore(pytester.path / ".hilbench" / "records").select()
     assert record.metrics["fidelity"].value == 1.0
@@ -37,15 +38,15 @@ def test_a_run_on_the_host_prints_a_table_and_keeps_a_record(pytester: pytest.Py
     properties = {
         p.get("name"): p.get("value") for p in ET.parse(pytester.path / "junit.xml").getroot().iter("property")
     }
-    assert properties["fidelity"] == "1 share (counted)"
-    assert Path(properties["record"]).exists()
+    assert properties["digits[host-tflm].fidelity"] == "1.0 share (counted)"
+    assert Path(properties["digits[host-tflm].record"]).exists()
 
 
 def test_a_failed_expectation_fails_with_one_short_message(pytester: pytest.Pytester, suite: Path):
     suite.write_text(suite.read_text().replace("min: 0.97", "min: 1.01"))
     result = pytester.runpytest_subprocess(suite, "--board=host", "--hil-samples=30")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["error: digits[[]host-tflm[]]: accuracy is * (counted), expected at least 1.01 share"])
+    result.stdout.fnmatch_lines(["error: digits[[]host-tflm[]]: accuracy is 1 (counted), expected at least 1.01"])
     assert "Traceback" not in result.stdout.str()
     assert list(DirectoryStore(pytester.path / ".hilbench" / "records").select()), "what was measured is kept"
 
@@ -59,6 +60,9 @@ def test_a_failed_expectation_fails_with_one_short_message(pytester: pytest.Pyte
         (["--board=host", "--framework=tlfm"], "there is no framework 'tlfm'*"),
         (["--board=host", "--hil-samples=0"], "hil-samples is 0: a whole number of at least 1 is needed"),
         (["--board=host", "--hil-models=nowhere"], "'*nowhere' is not a folder"),
+        (["--hil-samples=0"], "hil-samples is 0: *"),
+        (["--hil-models=nowhere"], "'*nowhere' is not a folder"),
+        (["--board=host", "--hil-store=sqlite:x.db"], "there is no store 'sqlite'*"),
     ],
 )
 def test_a_wrong_option_is_one_message_and_exit_code_4(
@@ -98,7 +102,10 @@ def test_a_model_that_is_not_the_one_named_is_refused(pytester: pytest.Pytester,
 def test_without_a_board_tasks_are_skipped_and_say_what_to_type(pytester: pytest.Pytester, suite: Path):
     result = pytester.runpytest_subprocess(suite, "-rs")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["SKIPPED*no board chosen: --board=qemu*"])
+    result.stdout.fnmatch_lines(["SKIPPED*digits.hil.yaml:1: no board chosen: --board=qemu*"])
+    result = pytester.runpytest_subprocess(suite, "--hil-require")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["error: no board chosen*"])
 
 
 def test_what_cannot_run_here_is_a_skip_and_with_require_a_failure(pytester: pytest.Pytester, suite: Path):
@@ -146,6 +153,7 @@ def test_a_record_that_cannot_be_stored_is_still_shown(pytester: pytest.Pytester
     result = pytester.runpytest_subprocess(suite, *HOST, "--hil-store=file")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["error: *the record could not be written*", "digits on host*"])
+    assert "record in" not in result.stdout.str()
     assert "Traceback" not in result.stdout.str()
 
 
@@ -168,3 +176,68 @@ def test_records_are_json_that_other_programs_can_read(pytester: pytest.Pytester
     document = json.loads(path.read_text())
     assert document["schema"] == "hilbench.record/1"
     assert {metric["basis"] for metric in document["metrics"].values()} <= {"counted", "host"}
+
+
+def test_a_test_that_compares_two_runs_shows_and_keeps_both(pytester: pytest.Pytester, suite: Path):
+    path = pytester.makepyfile(
+        f"""
+        def test_it(hil_bench):
+            few = hil_bench({str(suite)!r}, board="host", samples=11)
+            more = hil_bench({str(suite)!r}, board="host", samples=12)
+            assert few.dataset.samples < more.dataset.samples
+        """
+    )
+    result = pytester.runpytest_subprocess(path)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["digits on host*11 samples", "digits on host*12 samples", "2 records in *"])
+
+
+def test_an_expected_metric_that_is_not_there_warns_and_with_require_fails(pytester: pytest.Pytester, suite: Path):
+    suite.write_text(suite.read_text().replace("      fidelity: {min: 1.0}", "      cycles: {max: 1}"))
+    result = pytester.runpytest_subprocess(suite, *HOST)
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*cycles was expected but is not available: host on host does not give it"])
+    result = pytester.runpytest_subprocess(suite, *HOST, "--hil-require")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["error: digits[[]host-tflm[]]: cycles was expected but is not available*"])
+
+
+def test_a_suite_in_no_commit_is_dirty(pytester: pytest.Pytester, suite: Path):
+    def git(*arguments: str) -> None:
+        pytester.run("git", "-c", "user.name=n", "-c", "user.email=e", *arguments)
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "empty")
+    pytester.runpytest_subprocess(suite, *HOST)
+    git("add", "suites")
+    git("commit", "-q", "-m", "suites")
+    pytester.runpytest_subprocess(suite, *HOST)
+    records = DirectoryStore(pytester.path / ".hilbench" / "records").select()
+    assert [record.source["dirty"] for record in records] == ["yes", "no"]
+
+
+def test_a_place_in_the_ini_file_is_relative_to_that_file(pytester: pytest.Pytester, suite: Path):
+    pytester.makeini("[pytest]\nhil_store = kept\nhil_board = host\nhil_samples = 11\n")
+    below = pytester.mkdir("below")
+    pytester.run("sh", "-c", f"cd {below} && {sys.executable} -m pytest {suite}")
+    assert len(list(DirectoryStore(pytester.path / "kept").select())) == 1
+
+
+def test_a_plugin_that_does_not_import_is_told(pytester: pytest.Pytester, suite: Path, monkeypatch: pytest.MonkeyPatch):
+    info = pytester.mkdir("broken-1.0.dist-info")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[hilbench.frameworks]\nbad = no_such_module:Bad\n")
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    result = pytester.runpytest_subprocess(suite, "--board=host", "--framework=bad")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*the framework 'bad' does not import: No module named 'no_such_module'"])
+
+
+def test_output_that_cannot_show_every_character_is_no_reason_to_fail(
+    pytester: pytest.Pytester, suite: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    result = pytester.runpytest_subprocess(suite, *HOST)
+    assert result.ret == 0
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    result.stdout.fnmatch_lines(["digits on host*", "*1 record in*"])

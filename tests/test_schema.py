@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,9 +83,3 @@ def test_a_wrong_suite_does_not_fit(change: Callable[[Any], Any]) -> None:
     change(suite)
     with pytest.raises(jsonschema.ValidationError):
         check(suite, suite_schema())
-
-
-def test_the_schema_can_be_written_to_a_file_for_an_editor() -> None:
-    command = [sys.executable, "-m", "hilbench.catalog.schema", "suite"]
-    written = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert json.loads(written) == suite_schema()

@@ -39,7 +39,7 @@ void hb_port_init(void);
 void hb_port_write(const uint8_t *bytes, uint32_t count);
 
 /* Starts a time measurement; hb_port_stop() returns what passed since, in the units of the board file's
- * `counter`, without the cost of the two calls. Windows do not nest. */
+ * `counter`, without the cost of the two calls. Windows do not nest. A port says how long a window may be. */
 void hb_port_start(void);
 uint64_t hb_port_stop(void);
 

@@ -106,8 +106,13 @@ def suites(paths: Sequence[Path] = ()) -> Files[Suite]:
     for path in paths or [resources.SUITES]:
         if not path.exists():
             raise UsageError(f"there is no suite file or folder '{path}'", hint="suites end in .hil.yaml")
-        for file in sorted(path.glob(f"*{SUITE_SUFFIX}")) if path.is_dir() else [path]:
-            found.setdefault(file.name.removesuffix(SUITE_SUFFIX), []).append(file)
+        files = sorted(path.glob(f"*{SUITE_SUFFIX}")) if path.is_dir() else [path]
+        if not files:
+            raise UsageError(f"there is no suite in the folder '{path}'", hint="suites end in .hil.yaml")
+        for file in files:
+            same = found.setdefault(file.name.removesuffix(SUITE_SUFFIX), [])
+            if not any(file.samefile(other) for other in same):
+                same.append(file)
     return Files(found, load_suite)
 
 

@@ -7,8 +7,6 @@ file's) is found by `hilbench.catalog.load`.
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Any
 
 from pydantic import BaseModel
@@ -50,10 +48,3 @@ def _settings(definitions: dict[str, Any], name: str) -> dict[str, Any]:
     schema = settings.model_json_schema(ref_template=template)
     definitions |= {f"{name}.{key}": value for key, value in schema.pop("$defs", {}).items()}
     return schema if schema.get("required") else {"anyOf": [schema, {"type": "null"}]}
-
-
-if __name__ == "__main__":
-    kinds = {"board": board_schema, "suite": suite_schema}
-    if len(sys.argv) != 2 or sys.argv[1] not in kinds:
-        sys.exit(f"usage: python -m hilbench.catalog.schema {'|'.join(kinds)}")
-    print(json.dumps(kinds[sys.argv[1]](), indent=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import click
@@ -29,6 +30,9 @@ for command in (boards, suites, frameworks, doctor, build, schema):
 
 def main() -> None:
     """Run the command line; our own errors become one message and their exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 loses a dash, not the message
     try:
         cli()
     except HilbenchError as error:

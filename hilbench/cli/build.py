@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from hilbench import catalog
 from hilbench.cli.output import json_option, print_json, print_table
-from hilbench.export import export
+from hilbench.errors import HilbenchError
+from hilbench.export import Exported, export
 from hilbench.selection import Selection, parse_frameworks
 
 
@@ -30,7 +32,8 @@ def build(
 ) -> None:
     """Build the images of SUITES and show their sizes.
 
-    The images of DIR run with `pytest SUITE --board=BOARD --hil-firmware=DIR`.
+    The images of DIR run with `pytest SUITE --board=BOARD --hil-firmware=DIR`. What cannot be built is told at the end
+    and does not stop the rest.
     """
     selection = Selection(
         boards=tuple(catalog.resolve(boards)),
@@ -38,14 +41,25 @@ def build(
         model_folders=catalog.model_folders(folders),
     )
     found = catalog.suites(suites)
-    rows = [
-        export(plan, suite, output)
-        for name, suite in found.items()
-        for task in suite.tasks
-        for plan in selection.plans(found.paths[name][0], task)
-    ]
+    rows, errors = [], []
+    for name, suite in found.items():
+        for plan in (plan for task in suite.tasks for plan in selection.plans(found.paths[name][0], task)):
+            try:
+                rows.append(export(plan, suite, output))
+            except HilbenchError as error:
+                errors.append(error)
+    _show(rows, as_json)
+    for told in errors:
+        click.echo(f"error: {told}", err=True)
+    if errors:
+        sys.exit(errors[0].exit_code)
+
+
+def _show(rows: list[Exported], as_json: bool) -> None:
     if as_json:
         print_json([made.as_dict() for made in rows])
+        return
+    if not rows:
         return
     print_table(
         ("image", "build id", "flash", "RAM", "agent's flash", "agent's RAM"),

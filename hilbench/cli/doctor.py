@@ -20,5 +20,5 @@ def doctor(as_json: bool) -> None:
     else:
         print_table(("", "what", "found", "remedy"), [
             ("ok" if f.ok else "--", f.what, f.found, f.remedy) for f in findings])  # fmt: skip
-    if any(finding.needed and not finding.ok for finding in findings):
+    if not all(finding.ok for finding in findings):
         sys.exit(3)

@@ -26,7 +26,15 @@ def boards(as_json: bool) -> None:
     rows = [_board_row(board) for board in known.good().values()]
     if as_json:
         print_json(rows)
-        return
+    else:
+        _print_boards(rows)
+    for error in known.broken().values():
+        click.echo(f"error: {error}", err=True)
+    if known.broken():
+        sys.exit(CatalogError.exit_code)
+
+
+def _print_boards(rows: list[dict[str, Any]]) -> None:
     print_table(
         ("board", "alias", "core", "clock", "what it is", "targets"),
         [
@@ -35,17 +43,16 @@ def boards(as_json: bool) -> None:
             for row in rows
         ],
     )  # fmt: skip
-    for error in known.broken().values():
-        click.echo(f"error: {error}", err=True)
-    if known.broken():
-        sys.exit(CatalogError.exit_code)
 
 
 def _board_row(board: Board) -> dict[str, Any]:
     targets = {}
     for name, given in board.targets.items():
-        target: Target = plugins.load("targets", name)()
-        here = target.available(board, target.Settings.model_validate(given or {}))
+        try:
+            target: Target = plugins.load("targets", name)()
+            here = target.available(board, target.Settings.model_validate(given or {}))
+        except Unavailable as error:
+            here = Support(False, error.what)
         targets[name] = "ready" if here.ok else here.reason
     return {"id": board.id, "aliases": list(board.aliases), "name": board.name, "core": board.core,
             "clock_hz": board.clock_hz, "counter": board.counter, "targets": targets}  # fmt: skip

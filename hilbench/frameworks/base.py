@@ -65,7 +65,10 @@ class Framework(Protocol):
         """Say whether the framework's own packages are here for `core`. Imports nothing heavy."""
 
     def versions(self) -> Mapping[str, str]:
-        """Return the versions of everything that shapes the output (for the image cache's key and the record)."""
+        """Return the versions of everything that shapes the output (for the image cache's key and the record).
+
+        The framework's own Python file or package is hashed beside them; sources that it takes from elsewhere are not.
+        """
 
     def check_options(self, options: Mapping[str, str]) -> dict[str, str]:
         """Return all options with defaults filled in. Raises `UsageError` for an unknown key or value."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,8 +17,8 @@ from hilbench.images import host
 from hilbench.images.cache import cached, keep, workspace
 from hilbench.images.image import ELF_SUFFIX, HOST_SUFFIX, Image
 from hilbench.images.manifest import Manifest, ManifestCompiler, ManifestFramework, ManifestModel
-from hilbench.images.recipe import STACK_BYTES, Recipe
-from hilbench.images.toolchain import Toolchain, find_toolchain
+from hilbench.images.recipe import STACK_BYTES, Recipe, board_digest
+from hilbench.images.toolchain import Toolchain, clean_environment, find_toolchain
 
 _TIMEOUT_S = 600
 
@@ -32,8 +34,8 @@ def build(board: Board, model: Model, framework: Framework, options: Mapping[str
     if not here.ok:
         raise Unavailable(here.reason, where=framework.name, hint=here.remedy or None)
     checked = framework.check_options(options)
-    toolchain = None if core.is_host else find_toolchain()
-    recipe = Recipe(board, model, framework, checked, toolchain.version if toolchain else None)
+    toolchain = None if core.is_host else find_toolchain(core)
+    recipe = Recipe(board, model, framework, checked, toolchain)
     build_id = recipe.build_id
     if found := cached(cache, build_id, ELF_SUFFIX if toolchain else HOST_SUFFIX):
         return found
@@ -62,13 +64,20 @@ def _canonical(manifest: Manifest) -> bytes:
 
 def _manifest(recipe: Recipe, build_id: str, emitted: Emitted) -> Manifest:
     compiler = None
-    if recipe.compiler is not None:
+    if tools := recipe.toolchain:
         flags = (*recipe.board.core_info.gcc_flags, *_model_flags(emitted))
-        compiler = ManifestCompiler(name="arm-none-eabi-gcc", version=recipe.compiler, flags=flags)
+        compiler = ManifestCompiler(
+            name="arm-none-eabi-gcc",
+            version=tools.version,
+            linker=tools.linker,
+            libraries_sha256=tools.libraries,
+            flags=flags,
+        )
     return Manifest(
         hilbench=__version__,
         build_id=build_id,
         board=recipe.board.id,
+        board_digest=board_digest(recipe.board),
         core=recipe.board.core,
         model=ManifestModel(
             name=recipe.model.name,
@@ -104,7 +113,7 @@ def _compile(toolchain: Toolchain, board: Board, emitted: Emitted, manifest: Man
     toolchain_file = firmware / "cmake" / "arm-none-eabi.cmake"
     _run(
         [toolchain.cmake, "-G", "Ninja", "-S", str(firmware), "-B", str(tree), f"-DHB_CONFIG_DIR={config}",
-         f"-DCMAKE_TOOLCHAIN_FILE={toolchain_file}"],
+         f"-DHB_GCC={toolchain.gcc}", f"-DCMAKE_TOOLCHAIN_FILE={toolchain_file}"],
         board,
     )  # fmt: skip
     _run([toolchain.cmake, "--build", str(tree)], board)
@@ -150,13 +159,9 @@ def _image_cmake(board: Board, emitted: Emitted, work: Path) -> str:
 
 def _run(argv: list[str], board: Board) -> None:
     """Run one step of the build. Raises `BuildError` with what the compiler or linker said first."""
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise BuildError(f"'{Path(argv[0]).name}' took longer than {_TIMEOUT_S} s and was stopped") from None
-    if done.returncode == 0:
+    code, text = _output(argv)
+    if code == 0:
         return
-    text = done.stdout + done.stderr
     if overflow := re.search(r"region `?(\w+)'? overflowed by (\d+) bytes", text):
         region, excess = overflow[1].lower(), int(overflow[2])
         raise BuildError(
@@ -165,3 +170,26 @@ def _run(argv: list[str], board: Board) -> None:
         )
     wrong = [line for line in text.splitlines() if re.search(r"\berror\b|undefined reference|CMake Error", line, re.I)]
     raise BuildError("the image does not build: " + "\n  ".join(wrong[:5] or text.splitlines()[-5:]))
+
+
+def _output(argv: list[str]) -> tuple[int, str]:
+    """Run `argv` in a process group of its own, so that its compilers end with it. Returns exit code and output."""
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=clean_environment(),
+        start_new_session=True,
+    ) as process:
+        try:
+            text, _ = process.communicate(timeout=_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise BuildError(f"'{Path(argv[0]).name}' took longer than {_TIMEOUT_S} s and was stopped") from None
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return process.returncode, text

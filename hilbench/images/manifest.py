@@ -35,16 +35,22 @@ class ManifestCompiler(_Frozen):
 
     name: str
     version: str
+    linker: str
+    libraries_sha256: str
     flags: tuple[str, ...]
 
 
 class Manifest(_Frozen):
-    """One image. `build_id` is the hash (32 hexadecimal digits) of everything that went into it."""
+    """One image. `build_id` is the hash (32 hexadecimal digits) of everything that went into it.
+
+    `board_digest` is the hash of the board file's facts: numbers from an image hold only for the board as it was then.
+    """
 
     manifest: int = 1
     hilbench: str
     build_id: str
     board: str
+    board_digest: str
     core: str
     model: ManifestModel
     framework: ManifestFramework

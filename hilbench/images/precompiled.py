@@ -15,37 +15,47 @@ def file_name(suite: str, task: str, board: str, framework: str, options: Mappin
     return f"{suite}-{task}-{board}-{framework}{variant}{suffix}"
 
 
-def images_in(folder: Path) -> list[Image]:
-    """Return the images in `folder`, by name. Raises `ModelError` for a damaged one, `Unavailable` for no folder."""
+def images_in(folder: Path) -> tuple[list[Image], list[ModelError]]:
+    """Return the images in `folder`, by name, and the errors of damaged ones. Raises `Unavailable` for no folder."""
     if not folder.is_dir():
         raise Unavailable(
             "there is no such folder of precompiled images",
             where=str(folder),
             hint="`hilbench build … -o DIR` writes one",
         )
-    return [Image.open(path) for path in sorted(folder.iterdir()) if path.suffix in (ELF_SUFFIX, HOST_SUFFIX)]
+    images, damaged = [], []
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (ELF_SUFFIX, HOST_SUFFIX):
+            try:
+                images.append(Image.open(path))
+            except ModelError as error:
+                damaged.append(error)
+    return images, damaged
 
 
 def find_image(folder: Path, model_sha256: str, board: str, framework: str, options: Mapping[str, str]) -> Image:
     """Return the image in `folder` that runs this model on this board through this framework.
 
     `options` need only name what was asked for. Raises `Unavailable` when there is none, `ModelError` when there are
-    several or one is damaged.
+    several, or when there is none but a damaged file that may be it.
     """
+    images, damaged = images_in(folder)
     fits = [
         image
-        for image in images_in(folder)
+        for image in images
         if (image.manifest.model.sha256, image.manifest.board, image.manifest.framework.name)
         == (model_sha256, board, framework)
         and options.items() <= image.manifest.framework.options.items()
     ]
+    if not fits and damaged:
+        raise damaged[0]
     if not fits:
         raise Unavailable(
             f"no image here runs model {model_sha256[:12]}… on {board} through {framework}",
             where=str(folder),
             hint=f"`hilbench build SUITE --board={board} --framework={framework} -o {folder}` makes it",
         )
-    if len({image.manifest.build_id for image in fits}) > 1:
+    if len({(image.manifest.build_id, image.sha256) for image in fits}) > 1:
         names = ", ".join(image.path.name for image in fits)
         raise ModelError(f"several images fit: {names}", where=str(folder), hint="keep one, or name its options")
     return fits[0]

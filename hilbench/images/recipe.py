@@ -13,6 +13,7 @@ from typing import Any
 from hilbench import __version__, resources
 from hilbench.catalog.board import Board
 from hilbench.frameworks.base import Framework, Model
+from hilbench.images.toolchain import Toolchain
 
 STACK_BYTES = 16 * 1024
 """The model's own stack. Painted and checked: a model that needs more ends with a stack overflow."""
@@ -20,27 +21,33 @@ STACK_BYTES = 16 * 1024
 _BOARD_FACTS = {"id", "core", "clock_hz", "counter", "memory", "port"}
 
 
+def board_digest(board: Board) -> str:
+    """Return a hash of what an image and its numbers depend on in a board file."""
+    facts = json.dumps(board.model_dump(mode="json", include=_BOARD_FACTS), sort_keys=True)
+    return hashlib.sha256(facts.encode()).hexdigest()[:32]
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """One image to be: `model` through `framework` with `options` on `board`, by the `compiler` (None on the host)."""
+    """One image to be: `model` through `framework` with `options` on `board`, by the `toolchain` (None on the host)."""
 
     board: Board
     model: Model
     framework: Framework
     options: dict[str, str]
-    compiler: str | None
+    toolchain: Toolchain | None
 
     @property
     def build_id(self) -> str:
         """32 hexadecimal digits that name this image: equal if and only if everything that goes in is equal."""
+        tools = self.toolchain
         ingredients: dict[str, Any] = {
             "hilbench": __version__,
-            "board": self.board.model_dump(
-                mode="json", include={"id", "core", "clock_hz", "counter", "memory", "port"}
-            ),
+            "board": board_digest(self.board),
             "model": [self.model.name, self.model.sha256],
             "framework": [self.framework.name, self.options, dict(self.framework.versions())],
-            "compiler": [self.compiler, list(self.board.core_info.gcc_flags)],
+            "compiler": [tools.version, tools.linker, tools.libraries] if tools else None,
+            "flags": list(self.board.core_info.gcc_flags),
             "stack": STACK_BYTES,
             "sources": _digest(self._sources()),
         }
@@ -55,8 +62,9 @@ class Recipe:
         roots = [
             ("framework", package),
             ("tflite", here.parent / "frameworks" / "tflite.py"),
-            ("build", here / "build.py"),
-            ("host", here / "host.py"),
+            ("base", here.parent / "frameworks" / "base.py"),
+            ("tensors", here.parent / "tensors.py"),
+            ("images", here),
         ]
         if self.board.port is not None:
             roots += [

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
+from hilbench.catalog.core import Core
 from hilbench.errors import Unavailable
 
 _PACKAGES = {"arm-none-eabi-gcc": "gcc-arm-none-eabi", "cmake": "cmake", "ninja": "ninja-build"}
+# CMake and GCC read all of these (cmake-env-variables(7); GCC manual, "Environment Variables").
+_SHAPES_A_BUILD = re.compile(
+    r"\w*FLAGS|CC|CXX|ASM|AR|LD|CMAKE_\w+|CPATH|\w*_INCLUDE_PATH|LIBRARY_PATH|GCC_\w+|COMPILER_PATH|SOURCE_DATE_EPOCH"
+)
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The compiler that images are built with. `version` is the first line of its `--version`."""
+    """The compiler that images are built with, and what else of it shapes an image.
+
+    `version` and `linker` are the first lines of what gcc and ld say of themselves; `libraries` is the hash of the
+    libraries that it links for one core.
+    """
 
     gcc: str
     cmake: str
     version: str
+    linker: str
+    libraries: str
 
 
-def find_toolchain() -> Toolchain:
-    """Return the tools on the PATH. Raises `Unavailable`, naming all that are missing and their Debian packages."""
+def find_toolchain(core: Core) -> Toolchain:
+    """Return the tools on the PATH, for `core`. Raises `Unavailable`, naming what is missing and its packages."""
     found = {tool: shutil.which(tool) for tool in _PACKAGES}
     missing = [tool for tool, path in found.items() if path is None]
     if missing:
@@ -32,8 +47,22 @@ def find_toolchain() -> Toolchain:
         )
     gcc, cmake = found["arm-none-eabi-gcc"], found["cmake"]
     assert gcc is not None and cmake is not None
-    output = subprocess.run([gcc, "--version"], capture_output=True, text=True, check=False).stdout
-    return Toolchain(gcc, cmake, output.partition("\n")[0].strip())
+    digest = hashlib.sha256()
+    for library in ("libc.a", "libm.a", "libgcc.a", "libstdc++.a", "libsupc++.a"):
+        path = Path(_first_line(gcc, *core.gcc_flags, f"-print-file-name={library}"))
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    linker = _first_line(_first_line(gcc, "-print-prog-name=ld"), "--version")
+    return Toolchain(gcc, cmake, _first_line(gcc, "--version"), linker, digest.hexdigest())
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment without what would silently change an image: compilers, flags, and search paths."""
+    return {name: value for name, value in os.environ.items() if not _SHAPES_A_BUILD.fullmatch(name)}
+
+
+def _first_line(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), check=False)
+    return done.stdout.partition("\n")[0].strip()
 
 
 def _words(items: list[str]) -> str:

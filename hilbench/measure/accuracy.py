@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,11 @@ _Z95 = 1.959963984540054
 """The 97.5 % point of the normal distribution."""
 
 
-def as_array(outputs: Sequence[bytes], tensors: Sequence[TensorInfo]) -> NDArray[np.generic]:
-    """Return the first output tensor of every sample, shape (samples, elements), in its own dtype."""
-    tensor = tensors[0]
+def as_array(outputs: Sequence[bytes], tensors: Sequence[TensorInfo], index: int = 0) -> NDArray[Any]:
+    """Return output tensor `index` of every sample, shape (samples, elements), in its own dtype."""
+    tensor, start = tensors[index], sum(tensor.bytes for tensor in tensors[:index])
     size = math.prod(tensor.shape)
-    return np.stack([np.frombuffer(output, dtype=tensor.dtype, count=size) for output in outputs])
+    return np.stack([np.frombuffer(output, dtype=tensor.dtype, count=size, offset=start) for output in outputs])
 
 
 def top1(outputs: Sequence[bytes], labels: Sequence[int], tensors: Sequence[TensorInfo]) -> Metric:
@@ -47,12 +48,13 @@ def fidelity(outputs: Sequence[bytes], reference: Sequence[bytes], tensors: Sequ
     """Compare outputs with those of the reference interpreter, bit for bit.
 
     Returns `fidelity`, the share of samples whose outputs are all equal, and `fidelity_lsb`, the largest difference of
-    any element in steps of the output's quantisation (for integer outputs).
+    any element of any output, in steps of its quantisation (for integer outputs).
     """
     equal = sum(ours == theirs for ours, theirs in zip(outputs, reference, strict=True))
     metrics = {"fidelity": Metric(value=equal / len(outputs), unit="share", basis="counted", n=len(outputs))}
-    if np.issubdtype(np.dtype(tensors[0].dtype), np.integer):
-        ours, theirs = (as_array(side, tensors).astype(np.int64) for side in (outputs, reference))
-        worst = int(np.abs(ours - theirs).max())
-        metrics["fidelity_lsb"] = Metric(value=worst, unit="LSB", basis="counted", n=ours.size)
+    if all(np.issubdtype(np.dtype(tensor.dtype), np.integer) for tensor in tensors):
+        pairs = [(as_array(outputs, tensors, i), as_array(reference, tensors, i)) for i in range(len(tensors))]
+        worst = max(int(np.abs(ours.astype(np.int64) - theirs.astype(np.int64)).max()) for ours, theirs in pairs)
+        elements = sum(ours.size for ours, _ in pairs)
+        metrics["fidelity_lsb"] = Metric(value=worst, unit="LSB", basis="counted", n=elements)
     return metrics

@@ -50,8 +50,9 @@ def _seconds(counts: Sequence[int], board: Board) -> Metric:
 
 
 def _summary(counts: Sequence[int], unit_value: float, unit: str, basis: Basis) -> Metric:
+    """Return the distribution of counts. Every percentile is one of the observations, so that a count stays whole."""
     values = np.asarray(counts, dtype=np.float64) * unit_value
-    low, median, p90, p99, high = (float(v) for v in np.percentile(values, [0, 50, 90, 99, 100]))
+    low, median, p90, p99, high = (float(v) for v in np.percentile(values, [0, 50, 90, 99, 100], method="inverted_cdf"))
     return Metric.model_validate(
         {"value": median, "unit": unit, "basis": basis, "n": len(counts), "min": low, "median": median, "p90": p90,
          "p99": p99, "max": high}

@@ -18,7 +18,7 @@ def memory_metrics(sizes: Sizes, arena_bytes: int | None, stack_bytes: int) -> d
     metrics = {
         "flash": count(sizes.flash_model, "model, kernels and runtime; without the agent"),
         "ram": count(sizes.ram_model + stack_bytes, "static memory of model and runtime, and the stack used"),
-        "stack": count(stack_bytes, "high-water mark of the model's own stack"),
+        "stack": count(stack_bytes, "high-water mark of the model's own stack over the timed samples"),
     }
     if arena_bytes:
         metrics["arena"] = count(arena_bytes, "memory for tensors")

@@ -28,7 +28,7 @@ class Metric(Part):
     """
 
     value: float
-    unit: Literal["s", "instructions", "cycles", "B", "B/s", "share", "LSB"]
+    unit: Literal["s", "instructions", "cycles", "B", "share", "LSB"]
     basis: Basis
     n: int | None = None
     ci95: tuple[float, float] | None = None

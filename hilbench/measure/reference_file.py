@@ -43,23 +43,27 @@ def to_json(reference: Reference, model_sha256: str, dataset_sha256: str) -> str
     return document.model_dump_json(by_alias=True, indent=1) + "\n"
 
 
-def find_reference(folder: Path, model_sha256: str, dataset_sha256: str, count: int) -> Reference | None:
+def find_reference(
+    folder: Path, model_sha256: str, dataset_sha256: str, count: int, output_bytes: int
+) -> Reference | None:
     """Return the outputs for the first `count` samples of this data set through this model, None when none are kept.
 
-    Raises `ModelError` for a damaged file.
+    Raises `ModelError` for a damaged file, also for one whose outputs are not of `output_bytes`.
     """
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             document = _Document.model_validate_json(path.read_bytes())
             outputs = tuple(base64.b64decode(text, validate=True) for text in document.outputs)
         except (OSError, ValidationError, binascii.Error) as error:
-            reason = str(error).partition("\n")[0]
-            raise ModelError(
-                f"the reference outputs cannot be read: {reason}",
-                where=str(path),
-                hint="write them again with `hilbench build`, or remove the file",
-            ) from error
-        same = (document.model_sha256, document.dataset_sha256) == (model_sha256, dataset_sha256)
-        if same and len(outputs) >= count:
-            return Reference(outputs[:count], document.versions)
+            raise _damaged(path, str(error).partition("\n")[0]) from error
+        if (document.model_sha256, document.dataset_sha256) != (model_sha256, dataset_sha256) or len(outputs) < count:
+            continue
+        if any(len(output) != output_bytes for output in outputs):
+            raise _damaged(path, f"not all outputs have {output_bytes} bytes")
+        return Reference(outputs[:count], document.versions)
     return None
+
+
+def _damaged(path: Path, reason: str) -> ModelError:
+    hint = "write them again with `hilbench build`, or remove the file"
+    return ModelError(f"the reference outputs cannot be read: {reason}", where=str(path), hint=hint)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hilbench.measure.metric import Metric
 
 
@@ -13,10 +15,8 @@ def friendly(metric: Metric) -> str:
             return _scaled(value, (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)))
         case "B":
             return f"{value:.0f} B" if value < 1000 else f"{value / 1000:.1f} kB"
-        case "B/s":
-            return _scaled(value, (("MB/s", 1e6), ("kB/s", 1e3), ("B/s", 1.0)))
         case "share":
-            return f"{value:.3f}"
+            return f"{_down(value, 3):.3f}"
         case "LSB":
             return f"{value:g} LSB"
         case "instructions" | "cycles":
@@ -25,8 +25,14 @@ def friendly(metric: Metric) -> str:
 
 def percent(metric: Metric) -> str:
     """Return a share as a percentage with its interval, such as `98.2 % [96.6, 99.1]`."""
-    text = f"{metric.value * 100:.1f} %"
+    text = f"{_down(metric.value * 100, 1):.1f} %"
     return text if metric.ci95 is None else f"{text} [{metric.ci95[0] * 100:.1f}, {metric.ci95[1] * 100:.1f}]"
+
+
+def _down(value: float, digits: int) -> float:
+    """Round down: 499 right of 500 must never read as all."""
+    factor = 10.0**digits
+    return math.floor(value * factor + 1e-9) / factor
 
 
 def _scaled(value: float, steps: tuple[tuple[str, float], ...]) -> str:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hilbench.pytest_plugin.options import add_options, value
+from hilbench.pytest_plugin.options import add_options, given_any
 
 if TYPE_CHECKING:
     from hilbench.records.record import Record
 
+_HERE = Path(__file__).parent
 SUITE_SUFFIX = ".hil.yaml"
 
 
@@ -25,8 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse unknown boards and frameworks before anything is collected."""
-    if value(config, "hil_board") or value(config, "hil_framework"):
+    """Refuse boards, frameworks, folders and stores that do not exist before anything is collected."""
+    if given_any(config):
         from hilbench.pytest_plugin.session import selection
 
         selection(config)
@@ -45,22 +46,21 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Hand an item's record to its report, so that it reaches the summary also from an xdist worker."""
     report = yield
-    if call.when == "call" and (outcome := item.stash.get(OUTCOME, None)) is not None:
-        report.hilbench = outcome
-        if report.skipped and isinstance(report.longrepr, tuple):
+    if call.when == "call":
+        report.hilbench = item.stash.get(OUTCOMES, [])
+        if report.skipped and Path(report.longrepr[0]).is_relative_to(_HERE):
             # The place of a skip is the suite or test, not the line of ours that raised it.
-            line = item.location[1]
-            report.longrepr = (str(item.path), None if line is None else line + 1, report.longrepr[2])
+            report.longrepr = (str(item.path), (item.location[1] or 0) + 1, report.longrepr[2])
     return report
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the tables."""
     outcomes = [
-        report.hilbench
+        outcome
         for reports in terminalreporter.stats.values()
         for report in reports
-        if getattr(report, "hilbench", None)
+        for outcome in getattr(report, "hilbench", ())
     ]
     if outcomes:
         from hilbench.pytest_plugin.summary import print_summary
@@ -81,5 +81,5 @@ def hil_bench(request: pytest.FixtureRequest) -> Callable[..., Record]:
     return bench_from_test(request)
 
 
-OUTCOME = pytest.StashKey[dict[str, Any]]()
-"""What came of an item, in JSON types: `record` (a document) or `not_run` (who and why)."""
+OUTCOMES = pytest.StashKey[list[dict[str, Any]]]()
+"""What came of each run of an item, in JSON types: `record` and where it is `stored`, or `not_run` (who and why)."""

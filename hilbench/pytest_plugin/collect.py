@@ -11,9 +11,9 @@ import pytest
 from hilbench import catalog
 from hilbench.bench import Plan
 from hilbench.catalog.suite import Task
-from hilbench.errors import ExpectationFailed, HilbenchError
+from hilbench.errors import ExpectationFailed, HilbenchError, Unavailable
 from hilbench.pytest_plugin.options import value
-from hilbench.pytest_plugin.session import run_and_keep, selection
+from hilbench.pytest_plugin.session import NO_BOARD, cannot_run, run_and_keep, selection
 from hilbench.records.expect import broken, unknown
 from hilbench.selection import plan_name
 
@@ -28,15 +28,26 @@ class SuiteFile(pytest.File):
             if not chosen.boards:
                 yield NoBoard.from_parent(self, name=task.id)
             for plan in chosen.plans(self.path, task):
-                name = plan_name(plan, catalog.board(plan.board).default_target)
-                yield BenchItem.from_parent(self, name=name, plan=plan, task=task)
+                yield BenchItem.from_parent(self, name=plan_name(plan, chosen.boards), plan=plan, task=task)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show our own errors as they are, without a traceback."""
         return _told(excinfo) or super().repr_failure(excinfo)
 
 
-class BenchItem(pytest.Item):
+class SuiteItem(pytest.Item):
+    """A task of a suite."""
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show our own errors as they are, without a traceback."""
+        return _told(excinfo) or super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Name the item in headings of failures."""
+        return self.path, 0, self.name
+
+
+class BenchItem(SuiteItem):
     """One benchmark: a task on a board through a framework."""
 
     def __init__(self, plan: Plan, task: Task, **rest: Any) -> None:
@@ -48,34 +59,22 @@ class BenchItem(pytest.Item):
         """Run the benchmark and hold its record against the suite's `expect:`."""
         record = run_and_keep(self, self.plan)
         failures = broken(record, self.task.expect)
-        for line in unknown(record, self.task.expect):
-            if value(self.config, "hil_require"):
-                failures.append(line)
-            else:
-                self.warn(pytest.PytestWarning(line))
+        unsure = unknown(record, self.task.expect)
+        if value(self.config, "hil_require"):
+            failures += unsure
         if failures:
-            raise ExpectationFailed(f"{record.label}: " + "\n  ".join(failures))
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Show our own errors as they are, without a traceback."""
-        return _told(excinfo) or super().repr_failure(excinfo, style)
-
-    def reportinfo(self) -> tuple[Path, None, str]:
-        """Name the item in headings of failures."""
-        return self.path, None, self.name
+            raise ExpectationFailed("\n  ".join(failures), where=record.label)
+        for line in unsure:
+            self.warn(pytest.PytestWarning(f"{record.label}: {line}"))
 
 
-class NoBoard(pytest.Item):
+class NoBoard(SuiteItem):
     """A task of a run that named no board."""
 
     def runtest(self) -> None:
-        """Skip, saying what to type."""
-        pytest.skip("no board chosen: --board=qemu runs it on an emulated Cortex-M4; `hilbench boards` lists all")
-
-    def reportinfo(self) -> tuple[Path, None, str]:
-        """Name the item in headings."""
-        return self.path, None, self.name
+        """Skip, saying what to type; with `--hil-require`, fail."""
+        cannot_run(self.config, Unavailable(NO_BOARD))
 
 
 def _told(excinfo: pytest.ExceptionInfo[BaseException]) -> str | None:
-    return f"error: {excinfo.value}" if isinstance(excinfo.value, HilbenchError) else None
+    return f"error: {excinfo.value}" if isinstance(excinfo.value, HilbenchError | pytest.UsageError) else None

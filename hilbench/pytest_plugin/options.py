@@ -30,7 +30,7 @@ OPTIONS = (
     Option("--hil-samples", "hil_samples", "use only the first N samples of each data set", "int", "N"),
     Option("--hil-models", "hil_models", "look here for models that suites name by hash; repeatable", "paths", "DIR"),
     Option("--hil-firmware", "hil_firmware", "run the precompiled images of DIR: no compiler needed", "path", "DIR"),
-    Option("--hil-store", "hil_store", "keep records here (default: .hilbench/records)", "string", "STORE"),
+    Option("--hil-store", "hil_store", "keep records here (default: .hilbench/records)", "path", "STORE"),
     Option("--hil-require", "hil_require", "what cannot be run here fails instead of being skipped", "flag"),
 )
 
@@ -56,6 +56,25 @@ def value(config: Any, ini: str) -> Any:
     """Return an option's value: the command line's, else the ini file's, else None (an empty list for lists)."""
     given = config.getoption(ini, default=None)
     return config.getini(ini) if given is None else given
+
+
+def given_any(config: Any) -> bool:
+    """Say whether any option was given, on the command line or in the ini file."""
+    values = (value(config, option.ini) for option in OPTIONS)
+    return any(given is not False and given not in (None, "", []) for given in values)
+
+
+def place(config: Any, ini: str) -> str | None:
+    """Return an option that names a folder or a store, None when it is not given.
+
+    A relative folder on the command line is relative to where pytest was started, in the ini file to that file.
+    """
+    given = value(config, ini)
+    if not given:
+        return None
+    from_command_line = config.getoption(ini, default=None) is not None
+    base = config.invocation_params.dir if from_command_line or config.inipath is None else config.inipath.parent
+    return given if ":" in given else str(base / given)
 
 
 def number(config: Any, ini: str) -> int | None:

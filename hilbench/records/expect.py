@@ -1,4 +1,4 @@
-"""A suite's `expect:` against a record: which bounds do not hold."""
+"""A suite's `expect:` against a record: which bounds do not hold, and which cannot be told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from hilbench.catalog.suite import Bound
-from hilbench.measure.units import friendly
 from hilbench.records.record import Record
 
 
@@ -17,15 +16,20 @@ def broken(record: Record, expect: Mapping[Any, Bound]) -> list[str]:
         metric = record.metrics.get(name)
         if metric is None:
             continue
+        unit = "" if metric.unit == "share" else f" {metric.unit}"
+        found = f"{name} is {metric.value:.6g}{unit} ({metric.basis})"
         if bound.min is not None and metric.value < bound.min:
-            lines.append(
-                f"{name} is {friendly(metric)} ({metric.basis}), expected at least {bound.min:g} {metric.unit}"
-            )
+            lines.append(f"{found}, expected at least {bound.min:g}")
         if bound.max is not None and metric.value > bound.max:
-            lines.append(f"{name} is {friendly(metric)} ({metric.basis}), expected at most {bound.max:g} {metric.unit}")
+            lines.append(f"{found}, expected at most {bound.max:g}")
     return lines
 
 
 def unknown(record: Record, expect: Mapping[Any, Bound]) -> list[str]:
-    """Return one line for each expected metric that this run should have had but could not have, with the reason."""
-    return [f"{name} is not available: {record.missing[name]}" for name in expect if name in record.missing]
+    """Return one line for each expected metric that this run does not have, with the reason."""
+    otherwise = f"{record.board.id} on {record.target.kind} does not give it"
+    return [
+        f"{name} was expected but is not available: {record.missing.get(name, otherwise)}"
+        for name in expect
+        if name not in record.metrics
+    ]

@@ -74,7 +74,7 @@ class ReferenceFacts(Part):
 
 
 class Samples(Part):
-    """Raw observations, enough to compute every metric again.
+    """Raw observations, enough to score times, accuracy and fidelity again.
 
     `times`: one entry a timed sample, of one [input, inference, output] triple a repeat, in the board's counter unit.
     `outputs`: the model's output bytes of all samples one after another, base64. `reference`: the same for
@@ -110,12 +110,16 @@ class Record(Part):
     missing: dict[str, str] = Field(description="metrics that this run could not have, with the reason")
     samples: Samples
     link: dict[str, int]
-    log: str = ""
 
     @property
     def label(self) -> str:
         """The run in one word, such as `digits[mps2-an386-tvm]`."""
-        return f"{self.task}[{self.board.id}-{self.framework.name}]"
+        return f"{self.task}[{self.board.id}-{self.variant}]"
+
+    @property
+    def variant(self) -> str:
+        """The framework with its options, such as `tvm` or `tvm:codegen=c`."""
+        return ":".join([self.framework.name, *(f"{key}={value}" for key, value in self.framework.options.items())])
 
     def to_json(self) -> str:
         """Return the document as indented JSON with a final newline."""

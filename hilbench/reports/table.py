@@ -1,11 +1,15 @@
-"""The table at the end of a run: one for each task and board, a row a framework, the basis under every heading."""
+"""The tables at the end of a run: one for each task and board, a row a framework, the basis under every heading.
+
+Where the terminal is too narrow for that, metrics are rows and frameworks columns: nothing is cut.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, RenderableType
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -27,58 +31,91 @@ class NotRun:
 
 @dataclass(frozen=True)
 class _Column:
+    """A metric with its heading, and the basis that all its values here share."""
+
     metric: str
     title: str
-    show: Callable[[Metric], str] = friendly
+    basis: str
+    show: Callable[[Metric], str]
+
+    def cell(self, record: Record) -> str:
+        value = record.metrics.get(self.metric)
+        return self.show(value) if value and value.basis == self.basis else "—"
 
 
-_COLUMNS = (
-    _Column("accuracy", "accuracy", percent),
-    _Column("fidelity", "fidelity to TFLM"),
-    _Column("cycles", "cycles"),
-    _Column("instructions", "instructions"),
-    _Column("latency", "latency"),
-    _Column("flash", "flash"),
-    _Column("ram", "RAM"),
-    _Column("arena", "arena"),
-    _Column("stack", "stack"),
-)
+_SHOWN: dict[str, tuple[str, Callable[[Metric], str]]] = {
+    "accuracy": ("accuracy", percent),
+    "fidelity": ("fidelity to TFLM", friendly),
+    "cycles": ("cycles", friendly),
+    "instructions": ("instructions", friendly),
+    "latency": ("latency", friendly),
+    "flash": ("flash", friendly),
+    "ram": ("RAM", friendly),
+    "arena": ("arena", friendly),
+    "stack": ("stack", friendly),
+}
+
+
+_UNBOUNDED = 10_000
 
 
 def print_tables(console: Console, records: Sequence[Record], not_run: Sequence[NotRun] = ()) -> None:
-    """Print one table for each task, board and target, in the order of their first record."""
-    groups: dict[tuple[str, str, str], list[Record]] = {}
+    """Print one table for each task, data set, board and target, in the order of their first record."""
+    groups: dict[tuple[object, ...], list[Record]] = {}
     for record in records:
-        groups.setdefault((record.task, record.board.id, record.target.kind), []).append(record)
+        data = (record.dataset.sha256, record.dataset.samples)
+        groups.setdefault((record.suite, record.task, record.board, record.target, data), []).append(record)
     for group in groups.values():
         console.print()
-        console.print(_table(group))
-    for note in _notes(records):
-        console.print(Text(note, style="dim"))
-    for line in _not_run(not_run):
-        console.print(Text(line))
+        wide = _wide(group)
+        fits = Measurement.get(console, console.options.update(width=_UNBOUNDED), wide).maximum <= console.width
+        console.print(Text(_title(group[0]), style="bold"))
+        console.print(wide if fits else _tall(group))
+    for line in [*_notes(records), *_not_run(not_run)]:
+        console.print(Text(line, style="dim"))
 
 
-def _table(records: Sequence[Record]) -> RenderableType:
-    first = records[0]
-    title = f"{first.task} on {first.board.id} ({first.board.name}, {first.target.kind} {first.target.version})"
-    table = Table(title=f"{title}   {first.dataset.samples} samples", title_justify="left", title_style="bold")
+def _title(record: Record) -> str:
+    where = f"{record.board.id} ({record.board.name}; {record.target.kind} {record.target.version})"
+    samples = record.dataset.samples
+    return f"{record.task} on {where}, {samples} sample{'s' if samples > 1 else ''}"
+
+
+def _columns(records: Iterable[Record]) -> list[_Column]:
+    """Return the columns that these records need: two for a metric that has two bases."""
+    columns: dict[tuple[str, str], _Column] = {}
+    for name, (title, show) in _SHOWN.items():
+        for record in records:
+            if metric := record.metrics.get(name):
+                heading = f"{metric.detail} [95 %]" if name == "accuracy" else title
+                columns.setdefault((name, metric.basis), _Column(name, heading, metric.basis, show))
+    return list(columns.values())
+
+
+def _name(record: Record) -> str:
+    return f"{record.variant} {record.framework.version}"
+
+
+def _wide(records: Sequence[Record]) -> Table:
+    table = Table()
     table.add_column("framework\n")
-    columns = [column for column in _COLUMNS if any(column.metric in record.metrics for record in records)]
+    columns = _columns(records)
     for column in columns:
-        table.add_column(Text.assemble(*_heading(column, records)), justify="right")
+        table.add_column(Text.assemble(column.title, ("\n" + column.basis, "dim")), justify="right")
     for record in records:
-        values = [record.metrics.get(column.metric) for column in columns]
-        cells = [column.show(value) if value else "—" for column, value in zip(columns, values, strict=True)]
-        table.add_row(f"{record.framework.name} {record.framework.version}", *cells)
+        table.add_row(Text(_name(record)), *(Text(column.cell(record)) for column in columns))
     return table
 
 
-def _heading(column: _Column, records: Iterable[Record]) -> tuple[str, tuple[str, str]]:
-    """Return a column's title, and under it the basis that all its values share."""
-    metrics = [record.metrics[column.metric] for record in records if column.metric in record.metrics]
-    title = f"{metrics[0].detail} [95 %]" if column.metric == "accuracy" else column.title
-    return title, ("\n" + " or ".join(dict.fromkeys(metric.basis for metric in metrics)), "dim")
+def _tall(records: Sequence[Record]) -> Table:
+    table = Table()
+    table.add_column("", overflow="fold")
+    table.add_column("basis", style="dim", overflow="fold")
+    for record in records:
+        table.add_column(Text(_name(record)), justify="right", overflow="fold")
+    for column in _columns(records):
+        table.add_row(Text(column.title), column.basis, *(Text(column.cell(record)) for record in records))
+    return table
 
 
 def _not_run(not_run: Iterable[NotRun]) -> list[str]:
@@ -93,10 +130,10 @@ def _notes(records: Iterable[Record]) -> list[str]:
     """Return the small print: what estimates rest on, and what is missing. Each line once."""
     notes: dict[str, None] = {}
     for record in records:
-        for name, metric in record.metrics.items():
-            if metric.model and name == "latency":
-                clock = f" at {record.board.clock_hz / 1e6:g} MHz" if record.board.clock_hz else ""
-                notes[f"latency on {record.board.id} is estimated: {metric.model}{clock}; {metric.error}"] = None
+        latency = record.metrics.get("latency")
+        if latency and latency.model:
+            clock = f" at {record.board.clock_hz / 1e6:g} MHz" if record.board.clock_hz else ""
+            notes[f"latency on {record.board.id} is estimated: {latency.model}{clock}; {latency.error}"] = None
         for name, reason in record.missing.items():
             notes[f"{name} of {record.label} is not available: {' '.join(reason.split())}"] = None
     return list(notes)

@@ -65,6 +65,8 @@ class Target(Protocol):
 
     name: str
     Settings: type[BaseModel]
+    counters: frozenset[str]
+    """What a board's counter can count here: only silicon has cycles to measure."""
 
     def available(self, board: Board, settings: Any) -> Support:
         """Say whether `board` can be run here now, and if not, why and what to do."""

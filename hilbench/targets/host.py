@@ -35,6 +35,7 @@ class Host:
 
     name = "host"
     Settings: type[BaseModel] = HostSettings
+    counters = frozenset({"nanoseconds"})
 
     def available(self, board: Board, settings: Any) -> Support:
         """Say yes for the board that is this computer, and no for every other."""

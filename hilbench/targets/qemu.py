@@ -55,6 +55,7 @@ class Qemu:
 
     name = "qemu"
     Settings: type[BaseModel] = QemuSettings
+    counters = frozenset({"instructions"})
 
     def available(self, board: Board, settings: QemuSettings) -> Support:
         """Say whether QEMU is here and knows the machine."""

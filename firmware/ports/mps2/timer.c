@@ -1,4 +1,5 @@
-/* Time by the FPGAIO counter, to the instruction. */
+/* Time by the FPGAIO counter, to the instruction. It wraps after 2^32 ticks: a window may hold 170 thousand
+ * million instructions, hours of QEMU. */
 #include "timer.h"
 
 #include "hb_port.h"

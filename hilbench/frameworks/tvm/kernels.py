@@ -134,7 +134,7 @@ def _(what: kernel.Add) -> PrimFunc:
 
     out = te.compute(what.output.shape, output, "out")
     schedule = s_tir.Schedule(te.create_prim_func([first, second, out]))
-    if what.left.shape == what.right.shape:
+    if what.left.shape == what.right.shape != ():
         schedule.fuse(*schedule.get_loops(schedule.get_sblock("out")))
     return schedule.mod["main"]
 

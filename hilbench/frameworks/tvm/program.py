@@ -19,6 +19,8 @@ from hilbench.frameworks.tvm import fixedpoint, kernel
 from hilbench.frameworks.tvm.kernel import Pair, Shape
 
 Array = npt.NDArray[Any]
+_POOL_SCALES = 1e-6  # how far scales may differ, as in TFLite Micro's pooling_common.cc
+_SOFTMAX_DEPTH = 512  # beyond it, a row of equal values leaves the range of TFLite Micro's own arithmetic
 Argument = int | Array
 """What a kernel reads: the number of a value, or a constant."""
 
@@ -51,6 +53,8 @@ def build(graph: Graph) -> Program:
     """Return the program of `graph`. Raises `UnsupportedModel` that names the operators in the way."""
     builder, obstacles = _Builder(graph), []
     for index in graph.inputs:
+        if graph.tensors[index].dtype != "int8":
+            obstacles.append(f"input '{graph.tensors[index].name}' is {graph.tensors[index].dtype} (only int8)")
         builder.define(index)
     for operator in graph.operators:
         try:
@@ -153,7 +157,8 @@ def _convolution(builder: _Builder, operator: Operator) -> None:
         raise Obstacle(f"has weights {data.shape} for input {inputs} and output {outputs}")
     scales = _weight_scales(weights, channels, axis=3 if depthwise else 0)
     multipliers = _multipliers(source, scales, output)
-    sums = data.sum(axis=(0, 1, 2) if depthwise else (1, 2, 3), dtype=np.int64)
+    axes = (0, 1, 2) if depthwise else (1, 2, 3)
+    sums = data.sum(axis=axes, dtype=np.int64), np.abs(data, dtype=np.int64).sum(axis=axes)
     argument, shape = builder.padded(operator, inputs, before, after, source.zero_point)
     requantize = _requantize(operator, output, multipliers)
     constants = _constants(sums, bias, source.zero_point, multipliers)
@@ -173,11 +178,12 @@ def _fully_connected(builder: _Builder, operator: Operator) -> None:
         raise Obstacle(f"has weights in the format {operator.options['weights_format']}")
     data = _data(weights)
     channels, depth = data.shape
-    if source.size % depth or output.size != source.size // depth * channels:
+    if source.size % depth or output.size != source.size // depth * channels or output.shape[-1:] != (channels,):
         raise Obstacle(f"has weights {data.shape} for input {source.shape} and output {output.shape}")
     scales = _weight_scales(weights, channels, axis=0)
     multipliers = _multipliers(source, scales, output)
-    constants = _constants(data.sum(axis=1, dtype=np.int64), bias, source.zero_point, multipliers)
+    sums = data.sum(axis=1, dtype=np.int64), np.abs(data, dtype=np.int64).sum(axis=1)
+    constants = _constants(sums, bias, source.zero_point, multipliers)
     shape = (1, 1, source.size // depth, depth)
     what = kernel.Conv2D(shape, (1, 1), (1, 1), (1, 1), channels, _requantize(operator, output, multipliers))
     builder.call(operator, what, builder.argument(operator.inputs[0]), data.reshape(channels, 1, 1, depth), *constants)
@@ -210,6 +216,8 @@ def _pool(builder: _Builder, operator: Operator) -> None:
     source, output = _activations(builder.graph, operator)
     if len(source.shape) != 4 or len(output.shape) != 4:
         raise Obstacle(f"pools shape {source.shape}")
+    if abs(source.scale - output.scale) > _POOL_SCALES or source.zero_point != output.zero_point:
+        raise Obstacle("has an output that is quantised unlike its input")
     window, stride = _pair(operator, "filter_height", "filter_width"), _pair(operator, "stride_h", "stride_w")
     before, _ = _border(operator, source.shape[1:3], output.shape[1:3], window, stride, (1, 1))
     low, high = _range(operator, output)
@@ -242,6 +250,8 @@ def _softmax(builder: _Builder, operator: Operator) -> None:
     except ValueError as error:
         raise Obstacle(f"is out of range: {error}") from error
     depth = source.shape[-1] if source.shape else 1
+    if depth > _SOFTMAX_DEPTH:
+        raise Obstacle(f"has rows of {depth} (at most {_SOFTMAX_DEPTH})")
     what = kernel.Softmax(source.size // depth, depth)
     builder.call(operator, what, builder.argument(operator.inputs[0]), table)
 
@@ -329,15 +339,18 @@ def _good(scale: float) -> bool:
 
 
 def _constants(
-    sums: Array, bias: Array | None, zero_point: int, multipliers: fixedpoint.Multipliers
+    sums: tuple[Array, Array], bias: Array | None, zero_point: int, multipliers: fixedpoint.Multipliers
 ) -> tuple[Array, ...]:
-    """Return a kernel's constants after the weights. int32 sums wrap round, as they do on the device."""
-    total = np.zeros(sums.size, np.int64) if bias is None else bias.reshape(-1).astype(np.int64)
-    if total.size != sums.size:
-        raise Obstacle(f"has {total.size} biases for {sums.size} channels")
-    folded = (total - zero_point * sums).astype(np.int32)
+    """Return a kernel's constants after the weights, whose sums and sums of absolute values `sums` gives by channel."""
+    plain, absolute = sums
+    total = np.zeros(plain.size, np.int64) if bias is None else bias.reshape(-1).astype(np.int64)
+    if total.size != plain.size:
+        raise Obstacle(f"has {total.size} biases for {plain.size} channels")
+    folded = total - zero_point * plain
+    if (np.abs(folded) + 128 * absolute).max() >= 1 << 31:
+        raise Obstacle("has weights and biases whose sums may leave 32 bits")
     shifts = (multipliers.left, multipliers.right) if multipliers.left.any() else (multipliers.right,)
-    return folded, multipliers.multiplier, *shifts
+    return folded.astype(np.int32), multipliers.multiplier, *shifts
 
 
 def _requantize(operator: Operator, output: Tensor, multipliers: fixedpoint.Multipliers) -> kernel.Requantize:

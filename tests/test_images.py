@@ -1,0 +1,113 @@
+"""Images: the same from the same, whatever the shell; and never one that does not fit its board or its build id."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from hilbench import bench, catalog, export, resources
+from hilbench.catalog.board import Board
+from hilbench.errors import CatalogError, ModelError, UsageError
+from hilbench.images.cache import cache_folder
+from hilbench.images.image import Image
+from hilbench.measure.reference_file import Reference, find_reference, to_json
+
+from .conftest import DIGITS
+from .firmware_images import make
+from .test_end_to_end import plan
+
+BOARD = resources.BOARDS / "mps2-an386.yaml"
+
+
+def test_the_environment_does_not_shape_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    clean = make("mps2-an386", tmp_path / "clean", "echo")
+    for name in ("CFLAGS", "ASMFLAGS", "LDFLAGS", "CXXFLAGS"):
+        monkeypatch.setenv(name, "-funroll-loops -DHB_RING_BYTES=64")
+    monkeypatch.setenv("CMAKE_BUILD_TYPE", "Debug")
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setenv("CPATH", str(tmp_path))
+    hostile = make("mps2-an386", tmp_path / "hostile", "echo")
+    assert (hostile.manifest.build_id, hostile.sha256) == (clean.manifest.build_id, clean.sha256)
+
+
+def test_an_image_is_built_once_and_again_when_a_byte_of_it_has_changed(tmp_path: Path):
+    first = make("mps2-an386", tmp_path, "echo")
+    built = first.path.stat().st_mtime_ns
+    assert make("mps2-an386", tmp_path, "echo").path.stat().st_mtime_ns == built
+    data = bytearray(first.path.read_bytes())
+    data[data.index(b"build_id") - 60] ^= 1
+    first.path.write_bytes(data)
+    good = first.sha256
+    again = make("mps2-an386", tmp_path, "echo")
+    assert again.sha256 != good
+    assert again.path.read_bytes() != bytes(data)
+
+
+def test_what_a_killed_build_left_is_swept_away_but_not_a_build_under_way(tmp_path: Path):
+    old, new = tmp_path / "build-old", tmp_path / "build-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (time.time() - 2 * 24 * 3600,) * 2)
+    make("mps2-an386", tmp_path, "echo")
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_the_cache_may_be_named_from_here_but_not_with_characters_that_builds_stumble_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HILBENCH_CACHE", "near by")
+    assert cache_folder() == tmp_path / "near by"
+    assert make("mps2-an386", cache_folder(), "echo").path.is_relative_to(tmp_path)
+    for name in ("a;b", "a=b"):
+        monkeypatch.setenv("HILBENCH_CACHE", name)
+        with pytest.raises(UsageError, match="builds stumble over"):
+            cache_folder()
+
+
+@pytest.fixture
+def own_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A board of one's own, `bench-m4`, that is a copy of mps2-an386."""
+    folder = tmp_path / "boards"
+    folder.mkdir()
+    path = folder / "bench-m4.yaml"
+    path.write_text(BOARD.read_text().replace("id: mps2-an386", "id: bench-m4").replace("aliases: [qemu]\n", ""))
+    monkeypatch.setenv("HILBENCH_BOARDS", str(folder))
+    return path
+
+
+def test_an_image_for_the_board_as_it_was_is_refused(own_board: Path, tmp_path: Path):
+    export.export(plan("bench-m4"), catalog.load_suite(DIGITS), tmp_path / "images")
+    assert bench.run(plan("bench-m4", firmware=tmp_path / "images")).metrics["fidelity"].value == 1.0
+    own_board.write_text(own_board.read_text().replace("clock_hz: 25000000", "clock_hz: 250000000"))
+    with pytest.raises(ModelError, match="was built for another bench-m4: core, clock"):
+        bench.run(plan("bench-m4", firmware=tmp_path / "images"))
+
+
+def test_an_emulator_never_measures_cycles(own_board: Path):
+    own_board.write_text(own_board.read_text().replace("counter: instructions", "counter: cycles"))
+    assert isinstance(catalog.board("bench-m4"), Board)
+    with pytest.raises(CatalogError, match="board bench-m4 counts cycles, and the target qemu has none to count"):
+        bench.run(plan("bench-m4"))
+
+
+def test_a_host_image_says_what_it_is_too(image_cache: Path):
+    built = bench.built_image(plan("host", target="host", framework="tflm"))
+    assert Image.open(built.path).manifest.model.sha256 == built.manifest.model.sha256
+    assert built.manifest.compiler is None
+
+
+def test_kept_reference_outputs_come_back_for_the_same_model_data_and_size(tmp_path: Path):
+    reference = Reference((b"ab", b"cd"), {"tflite-micro": "1"})
+    path = tmp_path / "x.reference.json"
+    path.write_text(to_json(reference, "m" * 64, "d" * 64))
+    assert find_reference(tmp_path, "m" * 64, "d" * 64, 2, 2) == reference
+    assert find_reference(tmp_path, "m" * 64, "d" * 64, 1, 2) == Reference((b"ab",), {"tflite-micro": "1"})
+    assert find_reference(tmp_path, "m" * 64, "d" * 64, 3, 2) is None
+    assert find_reference(tmp_path, "m" * 64, "e" * 64, 2, 2) is None
+    with pytest.raises(ModelError, match="not all outputs have 3 bytes"):
+        find_reference(tmp_path, "m" * 64, "d" * 64, 2, 3)
+    path.write_text(path.read_text()[:-30])
+    with pytest.raises(ModelError, match=r"x\.reference\.json: the reference outputs cannot be read"):
+        find_reference(tmp_path, "m" * 64, "d" * 64, 2, 2)
