@@ -64,7 +64,7 @@ class Plan:
 
     suite: Path
     task: str
-    board: str
+    board: Board
     target: str
     framework: str
     options: tuple[tuple[str, str], ...] = ()
@@ -80,7 +80,6 @@ class _Setting:
     plan: Plan
     suite: Suite
     task: Task
-    board: Board
     target: Target
     settings: Any
 
@@ -116,7 +115,7 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
         reference, missing = None, {"fidelity": str(reason)}
     metrics = _metrics(setting, image, samples, outcome, reference)
     return rec.Record(
-        id=f"{started:%Y%m%dT%H%M%S}-{setting.task.id}-{plan.board}-{plan.framework}-{secrets.token_hex(4)}",
+        id=f"{started:%Y%m%dT%H%M%S}-{setting.task.id}-{plan.board.id}-{plan.framework}-{secrets.token_hex(4)}",
         started=started.isoformat(timespec="seconds"),
         duration_s=round(time.monotonic() - clock, 3),
         metrics=metrics,
@@ -133,7 +132,7 @@ def built_image(plan: Plan) -> Image:
     suite, task = _task(plan)
     framework: Framework = load("frameworks", plan.framework)()
     model = Model(task.id, model_file(task, suite, plan.model_folders), task.model.sha256)
-    return build(catalog.board(plan.board), model, framework, dict(plan.options), cache_folder())
+    return build(plan.board, model, framework, dict(plan.options), cache_folder())
 
 
 def _task(plan: Plan) -> tuple[Suite, Task]:
@@ -146,7 +145,7 @@ def _task(plan: Plan) -> tuple[Suite, Task]:
 
 def _look_up(plan: Plan) -> _Setting:
     suite, task = _task(plan)
-    board = catalog.board(plan.board)
+    board = plan.board
     target: Target = load("targets", plan.target)()
     settings = target.Settings.model_validate(board.targets[plan.target] or {})
     here = target.available(board, settings)
@@ -157,7 +156,7 @@ def _look_up(plan: Plan) -> _Setting:
             f"board {board.id} counts {board.counter}, and the target {target.name} has none to count",
             hint=f"set counter: {' or '.join(sorted(target.counters))} in its file, or choose another target",
         )
-    return _Setting(plan, suite, task, board, target, settings)
+    return _Setting(plan, suite, task, target, settings)
 
 
 def _image(setting: _Setting) -> Image:
@@ -165,11 +164,11 @@ def _image(setting: _Setting) -> Image:
     plan = setting.plan
     if plan.firmware is None:
         return built_image(plan)
-    image = find_image(plan.firmware, setting.task.model.sha256, plan.board, plan.framework, dict(plan.options))
-    if image.manifest.board_digest != board_digest(setting.board):
+    image = find_image(plan.firmware, setting.task.model.sha256, plan.board.id, plan.framework, dict(plan.options))
+    if image.manifest.board_digest != board_digest(setting.plan.board):
         raise ModelError(
-            f"this image was built for another {plan.board}: core, clock, counter, memory or port of the board's file "
-            "have changed since",
+            f"this image was built for another {plan.board.id}: core, clock, counter, memory or port in the "
+            "board's file have changed since",
             where=str(image.path),
             hint="build it again with `hilbench build`, or use the board file that it was built with",
         )
@@ -180,7 +179,7 @@ def _execute(setting: _Setting, image: Image, samples: Samples, progress: Progre
     """Run the image on its target: first timed, one sample at a time, then all samples for their outputs."""
     task = setting.task
     timed_inputs = samples.inputs[: task.latency.samples]
-    with setting.target.run(image.path, setting.board, setting.settings) as running, _post_mortem(running, image):
+    with setting.target.run(image.path, setting.plan.board, setting.settings) as running, _post_mortem(running, image):
         client = Client(running.stream, timeout_s=task.timeout_s)
         client.hello(within_s=_HELLO_S)
         client.require(image.manifest.build_id)
@@ -244,7 +243,7 @@ def _metrics(
 ) -> dict[str, Metric]:
     tensors = image.manifest.model.outputs
     first = next((i.times[0][1] for i in outcome.timed if i.invocation == 0), None)
-    metrics = time_metrics([i.times for i in outcome.timed], setting.board, first)
+    metrics = time_metrics([i.times for i in outcome.timed], setting.plan.board, first)
     if setting.task.accuracy == "top1" and samples.labels is not None:
         metrics["accuracy"] = top1(outcome.outputs, samples.labels.tolist(), tensors)
     if reference is not None:
@@ -269,7 +268,7 @@ def _raw(samples: Samples, outcome: _Outcome, reference: Reference | None) -> re
 
 def _facts(setting: _Setting, image: Image, samples: Samples) -> dict[str, Any]:
     """Return what a record says of the things that were run, rather than of how they did."""
-    board, manifest = setting.board, image.manifest
+    board, manifest = setting.plan.board, image.manifest
     compiler = manifest.compiler
     versions = manifest.framework.versions
     return {

@@ -36,7 +36,7 @@ class Selection:
     def plans(self, suite_path: Path, task: Task) -> list[Plan]:
         """Return one plan for each board and framework. Without a framework, a board's own default is taken."""
         return [
-            Plan(suite_path, task.id, choice.board.id, choice.target, framework.name, framework.options, self.samples,
+            Plan(suite_path, task.id, choice.board, choice.target, framework.name, framework.options, self.samples,
                  self.model_folders, self.firmware)
             for choice in self.boards
             for framework in self.frameworks or (default_framework(choice),)
@@ -65,8 +65,7 @@ def parse_frameworks(specs: Iterable[str]) -> tuple[FrameworkChoice, ...]:
     return tuple(choices)
 
 
-def plan_name(plan: Plan, boards: Iterable[catalog.Choice]) -> str:
+def plan_name(plan: Plan) -> str:
     """Return a plan's name in test ids, such as `digits[mps2-an386-tvm]` or `digits[nano33@qemu-tvm:codegen=c]`."""
-    defaults = {choice.board.id: choice.board.default_target for choice in boards}
-    board = plan.board if plan.target == defaults[plan.board] else f"{plan.board}@{plan.target}"
+    board = plan.board.id if plan.target == plan.board.default_target else f"{plan.board.id}@{plan.target}"
     return f"{plan.task}[{board}-{FrameworkChoice(plan.framework, plan.options)}]"

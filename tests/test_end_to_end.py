@@ -24,8 +24,8 @@ MODEL = catalog.load_suite(DIGITS).tasks[0].model
 
 
 def plan(board: str = "mps2-an386", **changes: object) -> bench.Plan:
-    return bench.Plan(**{"suite": DIGITS, "task": "digits", "board": board, "target": "qemu", "framework": "tvm",
-                         "samples": 20, **changes})  # type: ignore[arg-type]  # fmt: skip
+    return bench.Plan(**{"suite": DIGITS, "task": "digits", "board": catalog.board(board), "target": "qemu",
+                         "framework": "tvm", "samples": 20, **changes})  # type: ignore[arg-type]  # fmt: skip
 
 
 def numbers(record: Record) -> dict[str, object]:

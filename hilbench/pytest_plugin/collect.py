@@ -28,7 +28,7 @@ class SuiteFile(pytest.File):
             if not chosen.boards:
                 yield NoBoard.from_parent(self, name=task.id)
             for plan in chosen.plans(self.path, task):
-                yield BenchItem.from_parent(self, name=plan_name(plan, chosen.boards), plan=plan, task=task)
+                yield BenchItem.from_parent(self, name=plan_name(plan), plan=plan, task=task)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show our own errors as they are, without a traceback."""

@@ -31,11 +31,12 @@ def selection(config: pytest.Config) -> Selection:
         try:
             config.stash[_STORE] = open_store(place(config, "hil_store") or config.invocation_params.dir / DEFAULT)
             firmware = place(config, "hil_firmware")
+            models = [Path(folder).absolute() for folder in value(config, "hil_models") or []]
             config.stash[_SELECTION] = Selection(
                 boards=tuple(catalog.resolve(value(config, "hil_board") or [])),
                 frameworks=parse_frameworks(value(config, "hil_framework") or []),
                 samples=number(config, "hil_samples"),
-                model_folders=catalog.model_folders([Path(folder) for folder in value(config, "hil_models") or []]),
+                model_folders=catalog.model_folders(models),
                 firmware=Path(firmware) if firmware else None,
             )
         except (HilbenchError, ValueError) as error:
@@ -60,7 +61,7 @@ def run_and_keep(item: pytest.Item, plan: bench.Plan) -> Record:
         with ProgressLine(item.config, item.name) as progress:
             record = bench.run(plan, progress)
     except (Unavailable, UnsupportedModel) as error:
-        not_run = NotRun(plan.task, plan.board, plan.target, plan.framework, error.what)
+        not_run = NotRun(plan.task, plan.board.id, plan.target, plan.framework, error.what)
         outcomes.append({"not_run": dataclasses.asdict(not_run)})
         cannot_run(item.config, error)
     outcome: dict[str, Any] = {"record": record.model_dump(mode="json", by_alias=True)}
