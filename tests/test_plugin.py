@@ -60,6 +60,7 @@ def test_a_failed_expectation_fails_with_one_short_message(pytester: pytest.Pyte
         (["--board=host", "--framework=tlfm"], "there is no framework 'tlfm'*"),
         (["--board=host", "--hil-samples=0"], "hil-samples is 0: a whole number of at least 1 is needed"),
         (["--board=host", "--hil-models=nowhere"], "'*nowhere' is not a folder"),
+        (["--board=host", "--hil-firmware=nowhere"], "--hil-firmware: '*nowhere' is not a folder"),
         (["--hil-samples=0"], "hil-samples is 0: *"),
         (["--hil-models=nowhere"], "'*nowhere' is not a folder"),
         (["--board=host", "--hil-store=sqlite:x.db"], "there is no store 'sqlite'*"),
