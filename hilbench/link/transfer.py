@@ -200,7 +200,7 @@ class Transfer:
         if result.status == Status.UNSTABLE_OUTPUT:
             raise UnstableOutput(
                 f"sample {index}: its {self._repeats} runs gave different outputs",
-                hint="the model keeps state, does not write its whole output, reads memory that is not its own, or has a race",
+                hint="the model keeps state, does not write its whole output, reads memory not its own, or has a race",
             )
         if result.status != Status.OK:
             crash = _CRASHES.get(result.status) or f"the device reports the unknown status {result.status}"

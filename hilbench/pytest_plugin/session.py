@@ -32,7 +32,9 @@ def selection(config: pytest.Config) -> Selection:
             config.stash[_STORE] = open_store(place(config, "hil_store") or config.invocation_params.dir / DEFAULT)
             firmware = place(config, "hil_firmware")
             if firmware and not Path(firmware).is_dir():
-                raise UsageError(f"--hil-firmware: '{firmware}' is not a folder", hint="`hilbench build -o DIR` writes one")
+                raise UsageError(
+                    f"--hil-firmware: '{firmware}' is not a folder", hint="`hilbench build -o DIR` writes one"
+                )
             models = [Path(folder).absolute() for folder in value(config, "hil_models") or []]
             config.stash[_SELECTION] = Selection(
                 boards=tuple(catalog.resolve(value(config, "hil_board") or [])),
