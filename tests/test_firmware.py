@@ -267,25 +267,17 @@ def test_the_same_sources_make_the_same_bytes_in_any_folder(
 
 @pytest.mark.slow
 @every_machine
-def test_a_bad_line_on_every_machine(machine: str, image_cache: Path, noise: random.Random) -> None:
-    with running(make(machine, image_cache, "echo", input_bytes=700)) as bench:
-        for seed, rate in enumerate([1e-4, 1e-3, 3e-3]):
-            client = Client(FaultyStream(bench.machine.stream, rate, seed), timeout_s=30)
-            client.hello(within_s=30)
-            inputs = [noise.randbytes(700) for _ in range(80)]
-            found = list(client.infer(inputs))
-            assert [one.output for one in found] == [answer(data, 12) for data in inputs]
-            first = found[0].invocation
-            assert [one.invocation - first for one in found] == list(range(80))
-
-
-@pytest.mark.slow
-def test_bytes_travel_at_the_speed_that_qemu_allows(image_cache: Path, noise: random.Random) -> None:
-    with running(make(M4, image_cache, "echo", input_bytes=27_648)) as bench:
-        inputs = [noise.randbytes(27_648) for _ in range(10)]
-        start = time.monotonic()
-        found = list(bench.client.infer(inputs))
-        rate = 10 * 27_648 / (time.monotonic() - start)
-    print(f"{rate / 1000:.1f} kB/s")
+@pytest.mark.parametrize(("rate", "size", "samples"), [(1e-4, 700, 400), (1e-3, 700, 200), (1e-2, 32, 200)])
+def test_a_bad_line_on_every_machine(
+    machine: str, rate: float, size: int, samples: int, image_cache: Path, noise: random.Random
+) -> None:
+    with running(make(machine, image_cache, "echo", input_bytes=size)) as bench:
+        bad = FaultyStream(bench.machine.stream, rate, seed=samples)
+        client = Client(bad, timeout_s=30)
+        client.hello(within_s=30)
+        inputs = [noise.randbytes(size) for _ in range(samples)]
+        found = list(client.infer(inputs))
+    assert bad.faults > 20
     assert [one.output for one in found] == [answer(data, 12) for data in inputs]
-    assert rate > 5_000  # a tenth of what a quiet computer does
+    first = found[0].invocation
+    assert [one.invocation - first for one in found] == list(range(samples))
