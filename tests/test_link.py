@@ -4,6 +4,7 @@ import random
 import socket
 import threading
 import time
+import zlib
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from hilbench.link.client import Client
 from hilbench.link.device import Device
 from hilbench.link.faults import FaultyStream
 from hilbench.link.framing import Decoder, encode
-from hilbench.link.protocol import VERSION, Ack, Fault, Frame, Hello, Info
+from hilbench.link.protocol import TIMES, VERSION, Ack, Fault, Frame, Hello, Info, Result
 from hilbench.link.window import WINDOW_FRAMES, Window, unwrap
 from hilbench.targets.streams import SocketStream
 
@@ -473,6 +474,35 @@ def test_a_result_for_another_input_or_output_is_refused(wrong, message):
         client.hello(5)
         with pytest.raises(LinkError, match=message):
             list(client.infer(random_inputs(1, 64)))
+
+
+class HauntedStream:
+    """A line on which, after each frame of the host, a well-formed RESULT of another session turns up."""
+
+    def __init__(self, stream, data):
+        self.stream, self.decoder, self.data, self.ghosts = stream, Decoder(), data, b""
+
+    def write(self, wire):
+        for frame in self.decoder.feed(wire):
+            wrong = bytes(12)
+            ghost = Result(0, 0, 1, 0, zlib.crc32(self.data), zlib.crc32(wrong), 0, 0, TIMES.pack(1, 1, 1) + wrong)
+            self.ghosts += encode(Frame.RESULT, frame.session ^ 0x0101, 0, ghost.pack())
+        self.stream.write(wire)
+
+    def read(self, timeout_s):
+        ghosts, self.ghosts = self.ghosts, b""
+        return ghosts or self.stream.read(timeout_s)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_result_of_another_session_is_never_taken_for_one_of_this(depth):
+    ours, theirs = socket.socketpair()
+    data, model = bytes(range(64)), Model()
+    with SocketStream(ours) as stream, SocketStream(theirs) as device_stream:
+        threading.Thread(target=Device(model, device_stream, BUILD_ID).serve, daemon=True).start()
+        client = Client(HauntedStream(stream, data), 5)
+        client.hello(5)
+        check(client, model, [data, bytes(64)], depth=depth)
 
 
 def test_a_device_that_is_gone_is_not_waited_for():
