@@ -16,8 +16,8 @@ from hilbench import resources
 from hilbench.errors import DeviceFault, LinkError, LinkTimeout, TargetCrashed, UnstableOutput
 from hilbench.link.client import Client
 from hilbench.link.faults import FaultyStream
-from hilbench.link.framing import encode
-from hilbench.link.protocol import Frame, c_header
+from hilbench.link.framing import Decoder, encode
+from hilbench.link.protocol import Data, Frame, c_header
 from tests.firmware_images import MACHINES, answer, make, needs_qemu, running, u64s
 
 pytestmark = needs_qemu
@@ -281,3 +281,13 @@ def test_a_bad_line_on_every_machine(
     assert [one.output for one in found] == [answer(data, 12) for data in inputs]
     first = found[0].invocation
     assert [one.invocation - first for one in found] == list(range(samples))
+
+
+def test_a_frame_of_another_session_is_not_answered(image_cache: Path, noise: random.Random) -> None:
+    with running(make(M4, image_cache, "echo")) as bench:
+        data = noise.randbytes(64)
+        assert [one.output for one in bench.client.infer([data])] == [answer(data, 12)]
+        stream, decoder = bench.machine.stream, Decoder()
+        for session in (0x0101, 0xFFFF):
+            stream.write(encode(Frame.DATA, bench.client._line.session ^ session, 0, Data(1, 0, 0, data).pack()))
+        assert decoder.feed(stream.read(0.5)) == []

@@ -8,7 +8,7 @@ import pytest
 
 from hilbench import bench, catalog, export, resources
 from hilbench.catalog.board import Board
-from hilbench.errors import CatalogError, ModelError, UsageError
+from hilbench.errors import CatalogError, ModelError, TargetCrashed, UsageError
 from hilbench.images.cache import cache_folder
 from hilbench.images.image import Image
 from hilbench.measure.reference_file import Reference, find_reference, to_json
@@ -83,6 +83,13 @@ def test_an_image_for_the_board_as_it_was_is_refused(own_board: Path, tmp_path: 
     own_board.write_text(own_board.read_text().replace("clock_hz: 25000000", "clock_hz: 250000000"))
     with pytest.raises(ModelError, match="was built for another bench-m4: core, clock"):
         bench.run(plan("bench-m4", firmware=tmp_path / "images"))
+
+
+@pytest.mark.parametrize("tick", [39, 50])
+def test_a_wrong_tick_in_a_board_file_never_becomes_a_number(own_board: Path, tick: int):
+    own_board.write_text(own_board.read_text().replace("tick_instructions: 40", f"tick_instructions: {tick}"))
+    with pytest.raises(TargetCrashed, match="clock_does_not_count_instructions"):
+        bench.run(plan("bench-m4"))
 
 
 def test_an_emulator_never_measures_cycles(own_board: Path):

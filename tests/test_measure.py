@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from hilbench import catalog
 from hilbench.catalog.suite import Bound
+from hilbench.images.elf import Sizes
 from hilbench.measure.accuracy import fidelity, top1, wilson
 from hilbench.measure.latency import time_metrics
+from hilbench.measure.memory import memory_metrics
 from hilbench.measure.metric import Metric
 from hilbench.measure.units import friendly, percent
 from hilbench.records.expect import broken, unknown
@@ -66,6 +68,22 @@ def test_an_emulators_seconds_are_estimated_and_say_how():
     assert metrics["latency"].model
     assert metrics["latency"].value == pytest.approx(metrics["instructions"].value / 25e6)
     assert metrics["first_latency"].n == 1
+
+
+def test_the_spread_of_many_times_is_that_of_the_observations():
+    metric = time_metrics([[(0, n, 0)] for n in range(1, 101)], catalog.board("mps2-an386"), None)["instructions"]
+    assert (metric.min, metric.median, metric.p90, metric.p99, metric.max) == (1, 50, 90, 99, 100)
+    assert metric.value == metric.median
+
+
+def test_memory_is_the_models_and_its_stack_and_never_the_agents():
+    sizes = Sizes(flash_model=1000, flash_agent=70, ram_model=300, ram_agent=40, stack_reserved=16384, sections={})
+    metrics = memory_metrics(sizes, 250, 108)
+    assert {name: metric.value for name, metric in metrics.items()} == {
+        "flash": 1000, "ram": 408, "stack": 108, "arena": 250,
+    }  # fmt: skip
+    assert {metric.basis for metric in metrics.values()} == {"counted"}
+    assert "arena" not in memory_metrics(sizes, None, 108)
 
 
 def test_silicon_is_measured_and_the_host_is_only_a_host():

@@ -137,9 +137,18 @@ def test_a_missing_qemu(desk: Desk):
         ("volatile int8_t z[64]; z[y[0] & 63] = 1; return z[1] + hb_model_invoke() + z[2];", ["stack overflow"]),
         ("y[0]++;", ["sample 0", "different outputs"]),
         ("static int n; if (n++ % 20 == 0) memcpy(y, x, sizeof y);", ["sample 0", "different outputs"]),
+        ("memcpy(y, x, sizeof y - 1);", ["sample 0", "different outputs"]),
         ("return 1;", ["sample 0"]),
     ],
-    ids=["hangs", "faults", "overflows its stack", "gives changing outputs", "skips its work", "fails"],
+    ids=[
+        "hangs",
+        "faults",
+        "overflows its stack",
+        "gives changing outputs",
+        "skips its work",
+        "leaves some output unwritten",
+        "fails",
+    ],
 )
 def test_firmware_that_is_broken(desk: Desk, body: str, words: list[str], tmp_path_factory: pytest.TempPathFactory):
     firmware = tmp_path_factory.mktemp("firmware")

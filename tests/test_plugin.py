@@ -5,6 +5,7 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hilbench.records.directory import DirectoryStore
@@ -35,6 +36,7 @@ def test_a_run_on_the_host_prints_a_table_and_keeps_a_record(pytester: pytest.Py
     assert record.metrics["fidelity"].value == 1.0
     assert record.metrics["latency"].basis == "host"
     assert record.dataset.samples == 12
+    assert record.samples.labels == tuple(np.load(suite.parent / "digits" / "labels.npy")[:12].tolist())
     properties = {
         p.get("name"): p.get("value") for p in ET.parse(pytester.path / "junit.xml").getroot().iter("property")
     }

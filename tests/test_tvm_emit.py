@@ -482,3 +482,22 @@ def test_what_could_not_be_exact_is_refused(
     support = TVM().supports(named(path), CORE)
     assert not support.ok
     assert reason in support.reason
+
+
+def test_ties_of_the_first_rounding_go_up_as_in_tflite_micro(tmp_path: Path) -> None:
+    """A factor of 1/2 is the multiplier 2**30: every odd sum is a tie."""
+    rng = np.random.default_rng(3)
+    weights = rng.integers(-1, 2, (6, 8), dtype=np.int8)
+    tensors = [T((1, 8), 0.5), T((6, 8), 0.5, data=weights), T((1, 6), 0.5)]
+    path = tmp_path / "model.tflite"
+    path.write_bytes(model(tensors, [Op("FULLY_CONNECTED", [0, 1, -1], [2])], [0], [2]))
+    assert_equals_tflm(path, tmp_path, count=40)
+
+
+def test_an_early_output_is_still_there_at_the_end(tmp_path: Path) -> None:
+    """Output 1 is written first, and much memory is needed after it."""
+    tensors = [T((1, 64), 0.1), *(T((1, 64), 0.1 + 0.05 * i) for i in range(6))]
+    chain = [Op("ADD", [0, 0], [1], {}), *(Op("ADD", [max(i - 1, 0) if i > 2 else 0, 0], [i], {}) for i in range(2, 7))]
+    path = tmp_path / "model.tflite"
+    path.write_bytes(model(tensors, chain, [0], [1, 6]))
+    assert_equals_tflm(path, tmp_path, count=10)

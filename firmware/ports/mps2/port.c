@@ -10,9 +10,10 @@ void hb_port_uart_interrupt(void);
 
 void hb_port_init(void) {
     uint32_t divider = (uint32_t)HB_CLOCK_HZ / BAUD;
-    hb_timer_init();
     SCB_SHPR3 |= SHPR3_PENDSV_LOWEST;
     UART_BAUDDIV = divider < UART_SLOWEST_BAUDDIV ? UART_SLOWEST_BAUDDIV : divider;
+    UART_CTRL = UART_CTRL_TX_ENABLE;
+    hb_timer_init(); /* can send a fault now */
     UART_CTRL = UART_CTRL_TX_ENABLE | UART_CTRL_RX_ENABLE;
     /* QEMU 7.2 does not look at its input again after RX is enabled until DATA is read once. */
     (void)UART_DATA;
