@@ -14,7 +14,7 @@ from hilbench.bench import Plan, built_image, reference_of
 from hilbench.catalog.data import load_samples
 from hilbench.catalog.suite import Suite
 from hilbench.errors import StoreError, Unavailable
-from hilbench.images.image import Image
+from hilbench.images.image import Image, digest_file
 from hilbench.images.precompiled import file_name
 from hilbench.measure.reference_file import SUFFIX, to_json
 from hilbench.records.directory import write_whole
@@ -55,6 +55,7 @@ def export(plan: Plan, suite: Suite, folder: Path | None) -> Exported:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, image.path.read_bytes())
+            write_whole(digest_file(path), image.sha256.encode())
             write_whole(path.with_suffix(".json"), (image.manifest.model_dump_json(indent=1) + "\n").encode())
             if reference is not None:
                 write_whole(folder / f"{suite.suite}-{plan.task}{SUFFIX}", reference.encode())

@@ -85,6 +85,16 @@ def test_an_image_for_the_board_as_it_was_is_refused(own_board: Path, tmp_path: 
         bench.run(plan("bench-m4", firmware=tmp_path / "images"))
 
 
+def test_a_precompiled_image_with_a_changed_byte_is_refused(tmp_path: Path):
+    made = export.export(plan(), catalog.load_suite(DIGITS), tmp_path)
+    data = bytearray(made.path.read_bytes())
+    code = data.index(b"build_id") + 2000
+    data[code] ^= 1
+    made.path.write_bytes(data)
+    with pytest.raises(ModelError, match=r"tvm\.elf: the image is not the one that was built"):
+        bench.run(plan(firmware=tmp_path))
+
+
 @pytest.mark.parametrize("tick", [39, 50])
 def test_a_wrong_tick_in_a_board_file_never_becomes_a_number(own_board: Path, tick: int):
     own_board.write_text(own_board.read_text().replace("tick_instructions: 40", f"tick_instructions: {tick}"))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hilbench.errors import ModelError, StoreError, UsageError
-from hilbench.images.image import Image
+from hilbench.images.image import Image, digest_file
 
 _STALE_S = 24 * 3600
 """No build takes a day."""
@@ -37,11 +37,11 @@ def cache_folder() -> Path:
 
 
 def cached(folder: Path, build_id: str, suffix: str) -> Image | None:
-    """Return the image with this build id, or None when it is not there or not whole."""
+    """Return the image with this build id, or None when it is not there or not whole: then it is built again."""
     path = folder / f"{build_id}{suffix}"
     try:
         image = Image.open(path)
-        whole = _digest_file(path).read_text() == image.sha256
+        whole = digest_file(path).read_text() == image.sha256
     except (ModelError, OSError):
         return None
     return image if whole and image.manifest.build_id == build_id else None
@@ -51,7 +51,7 @@ def keep(folder: Path, built: Path, build_id: str) -> Image:
     """Move a finished image into the cache. Raises `StoreError` when that fails."""
     path = folder / f"{build_id}{built.suffix}"
     try:
-        _digest_file(path).write_text(Image.open(built).sha256)
+        digest_file(path).write_text(Image.open(built).sha256)
         built.replace(path)
     except OSError as error:
         raise _full(folder, error) from error
@@ -74,11 +74,6 @@ def workspace(folder: Path) -> Iterator[Path]:
             if error.errno not in _NO_ROOM:
                 raise
             raise _full(folder, error) from error
-
-
-def _digest_file(path: Path) -> Path:
-    """Return where the hash of a cached image is: what does not have it any more is built again."""
-    return path.with_suffix(".sha256")
 
 
 def _sweep(folder: Path) -> None:

@@ -18,6 +18,11 @@ HOST_SUFFIX = ".pyz"
 _REBUILD = "build it again with `hilbench build`"
 
 
+def digest_file(path: Path) -> Path:
+    """Return where the SHA-256 of the image at `path` is kept: beside it."""
+    return path.with_suffix(".sha256")
+
+
 @dataclass(frozen=True)
 class Image:
     """A file that a target can run, and what it says of itself."""

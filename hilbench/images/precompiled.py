@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hilbench.errors import ModelError, Unavailable
-from hilbench.images.image import ELF_SUFFIX, HOST_SUFFIX, Image
+from hilbench.images.image import ELF_SUFFIX, HOST_SUFFIX, Image, digest_file
 
 
 def file_name(suite: str, task: str, board: str, framework: str, options: Mapping[str, str], suffix: str) -> str:
@@ -58,4 +58,11 @@ def find_image(folder: Path, model_sha256: str, board: str, framework: str, opti
     if len({(image.manifest.build_id, image.sha256) for image in fits}) > 1:
         names = ", ".join(image.path.name for image in fits)
         raise ModelError(f"several images fit: {names}", where=str(folder), hint="keep one, or name its options")
+    kept = digest_file(fits[0].path)
+    if kept.exists() and kept.read_text().strip() != fits[0].sha256:
+        raise ModelError(
+            "the image is not the one that was built: its hash is another",
+            where=str(fits[0].path),
+            hint=f"copy it again, or build it again; {kept.name} holds the hash that it had",
+        )
     return fits[0]
