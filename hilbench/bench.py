@@ -32,7 +32,7 @@ from hilbench.errors import (
     UsageError,
     nearest,
 )
-from hilbench.frameworks.base import Framework, Model
+from hilbench.frameworks.base import Framework, Model, Request
 from hilbench.images.build import build
 from hilbench.images.cache import cache_folder
 from hilbench.images.image import Image
@@ -40,6 +40,7 @@ from hilbench.images.precompiled import find_image
 from hilbench.images.recipe import board_digest
 from hilbench.link.client import Client, DeviceFault, Inference
 from hilbench.measure.accuracy import fidelity, top1
+from hilbench.measure.anomaly import auc, check_auc
 from hilbench.measure.latency import time_metrics
 from hilbench.measure.memory import memory_metrics
 from hilbench.measure.metric import Metric
@@ -60,7 +61,10 @@ _HELLO_S = 10.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. `firmware` is a folder of precompiled images (None: build); `samples` limits the data set."""
+    """What to run. `firmware` is a folder of precompiled images (None: build); `samples` limits the data set.
+
+    `places` says where things are that frameworks ask for (`hilbench.places`).
+    """
 
     suite: Path
     task: str
@@ -71,13 +75,16 @@ class Plan:
     samples: int | None = None
     model_folders: tuple[Path, ...] = ()
     firmware: Path | None = None
+    places: tuple[tuple[str, Path], ...] = ()
 
 
 @dataclass(frozen=True)
 class _Setting:
-    """A plan with its names looked up."""
+    """A plan with its names looked up, and all options of its framework."""
 
     plan: Plan
+    framework: Framework
+    options: dict[str, str]
     suite: Suite
     task: Task
     target: Target
@@ -104,8 +111,10 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
     progress("building", 0, 0)
     image = _image(setting)
     model = image.manifest.model
-    classes = math.prod(model.outputs[0].shape) if setting.task.accuracy else None
+    classes = math.prod(model.outputs[0].shape) if setting.task.accuracy == "top1" else None
     samples = load_samples(setting.task, setting.suite, model.inputs, plan.samples, classes)
+    if setting.task.accuracy == "auc" and samples.labels is not None:
+        check_auc(samples.labels, model.inputs, model.outputs)
     outcome = _execute(setting, image, samples, progress)
     progress("comparing", 0, 0)
     missing: dict[str, str] = {}
@@ -132,7 +141,8 @@ def built_image(plan: Plan) -> Image:
     suite, task = _task(plan)
     framework: Framework = load("frameworks", plan.framework)()
     model = Model(task.id, model_file(task, suite, plan.model_folders), task.model.sha256)
-    return build(plan.board, model, framework, dict(plan.options), cache_folder())
+    request = Request(model, plan.board.core_info, framework.check_options(dict(plan.options)), dict(plan.places))
+    return build(plan.board, framework, request, cache_folder())
 
 
 def _task(plan: Plan) -> tuple[Suite, Task]:
@@ -156,7 +166,8 @@ def _look_up(plan: Plan) -> _Setting:
             f"board {board.id} counts {board.counter}, and the target {target.name} has none to count",
             hint=f"set counter: {' or '.join(sorted(target.counters))} in its file, or choose another target",
         )
-    return _Setting(plan, suite, task, target, settings)
+    framework: Framework = load("frameworks", plan.framework)()
+    return _Setting(plan, framework, framework.check_options(dict(plan.options)), suite, task, target, settings)
 
 
 def _image(setting: _Setting) -> Image:
@@ -164,7 +175,7 @@ def _image(setting: _Setting) -> Image:
     plan = setting.plan
     if plan.firmware is None:
         return built_image(plan)
-    image = find_image(plan.firmware, setting.task.model.sha256, plan.board.id, plan.framework, dict(plan.options))
+    image = find_image(plan.firmware, setting.task.model.sha256, plan.board.id, plan.framework, setting.options)
     if image.manifest.board_digest != board_digest(setting.plan.board):
         raise ModelError(
             f"this image was built for another {plan.board.id}: core, clock, counter, memory or port in the "
@@ -244,8 +255,12 @@ def _metrics(
     tensors = image.manifest.model.outputs
     first = next((i.times[0][1] for i in outcome.timed if i.invocation == 0), None)
     metrics = time_metrics([i.times for i in outcome.timed], setting.plan.board, first)
-    if setting.task.accuracy == "top1" and samples.labels is not None:
-        metrics["accuracy"] = top1(outcome.outputs, samples.labels.tolist(), tensors)
+    if samples.labels is not None:
+        labels = samples.labels.tolist()
+        if setting.task.accuracy == "top1":
+            metrics["accuracy"] = top1(outcome.outputs, labels, tensors)
+        elif setting.task.accuracy == "auc":
+            metrics["accuracy"] = auc(samples.inputs, outcome.outputs, labels, image.manifest.model.inputs, tensors)
     if reference is not None:
         metrics |= fidelity(outcome.outputs, reference.outputs, tensors)
     arena_bytes = outcome.arena_bytes or image.manifest.arena_bytes
@@ -266,6 +281,13 @@ def _raw(samples: Samples, outcome: _Outcome, reference: Reference | None) -> re
     )
 
 
+def _variant(setting: _Setting) -> str:
+    """Return the framework with the options that are not its defaults, such as `tvm` or `tvm:codegen=c`."""
+    usual = setting.framework.check_options({})
+    chosen = (f"{key}={value}" for key, value in sorted(setting.options.items()) if usual.get(key) != value)
+    return ":".join([setting.plan.framework, *chosen])
+
+
 def _facts(setting: _Setting, image: Image, samples: Samples) -> dict[str, Any]:
     """Return what a record says of the things that were run, rather than of how they did."""
     board, manifest = setting.plan.board, image.manifest
@@ -281,6 +303,7 @@ def _facts(setting: _Setting, image: Image, samples: Samples) -> dict[str, Any]:
         "target": rec.TargetFacts(kind=setting.target.name, version=setting.target.version()),
         "framework": rec.FrameworkFacts(
             name=manifest.framework.name,
+            variant=_variant(setting),
             version=next(iter(versions.values()), ""),
             options=manifest.framework.options,
             versions=versions,

@@ -49,7 +49,7 @@ def export(plan: Plan, suite: Suite, folder: Path | None) -> Exported:
     image = built_image(plan)
     path = image.path
     if folder is not None:
-        options = image.manifest.framework.options
+        options = dict(plan.options)
         path = folder / file_name(suite.suite, plan.task, plan.board.id, plan.framework, options, image.path.suffix)
         reference = _reference(plan, suite, image)
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from hilbench import catalog, plugins
 from hilbench.bench import Plan
 from hilbench.catalog.suite import Task
 from hilbench.errors import UsageError
+from hilbench.frameworks.base import Framework
+from hilbench.places import PLACES
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,13 @@ class Selection:
     samples: int | None = None
     model_folders: tuple[Path, ...] = ()
     firmware: Path | None = None
+    places: tuple[tuple[str, Path], ...] = ()
 
     def plans(self, suite_path: Path, task: Task) -> list[Plan]:
         """Return one plan for each board and framework. Without a framework, a board's own default is taken."""
         return [
             Plan(suite_path, task.id, choice.board, choice.target, framework.name, framework.options, self.samples,
-                 self.model_folders, self.firmware)
+                 self.model_folders, self.firmware, self.places)
             for choice in self.boards
             for framework in self.frameworks or (default_framework(choice),)
         ]  # fmt: skip
@@ -49,20 +53,41 @@ def default_framework(choice: catalog.Choice) -> FrameworkChoice:
 
 
 def parse_frameworks(specs: Iterable[str]) -> tuple[FrameworkChoice, ...]:
-    """Read `--framework` values: repeatable, with commas; options follow a colon. Raises `UsageError`."""
-    choices: list[FrameworkChoice] = []
+    """Read `--framework` values: repeatable, with commas; options follow a colon.
+
+    Raises `UsageError` for a framework or an option that does not exist. Two ways to write one choice are one choice.
+    """
+    choices: dict[tuple[str, tuple[tuple[str, str], ...]], FrameworkChoice] = {}
     for spec in (part.strip() for value in specs for part in value.split(",")):
         if not spec:
             continue
         name, *options = spec.split(":")
-        plugins.load("frameworks", name)
+        framework: Framework = plugins.load("frameworks", name)()
         pairs = [option.partition("=") for option in options]
         if wrong := [key for key, equals, value in pairs if not (key and equals and value)]:
             raise UsageError(f"'{spec}': '{wrong[0]}' is not an option", hint="write it as tvm:KEY=VALUE")
-        choice = FrameworkChoice(name, tuple(sorted((key, value) for key, _, value in pairs)))
-        if choice not in choices:
-            choices.append(choice)
-    return tuple(choices)
+        given = {key: value for key, _, value in pairs}
+        checked = tuple(sorted(framework.check_options(given).items()))
+        choices.setdefault((name, checked), FrameworkChoice(name, tuple(sorted(given.items()))))
+    return tuple(choices.values())
+
+
+def find_places(given: Mapping[str, Path | None]) -> tuple[tuple[str, Path], ...]:
+    """Return every place that is known: from `given` (options, by name), else from the environment.
+
+    Raises `UsageError` for one that is not there.
+    """
+    found = []
+    for place in PLACES:
+        origin, path = place.flag, given.get(place.name)
+        if path is None and (value := os.environ.get(place.variable)):
+            origin, path = place.variable, Path(value)
+        if path is None:
+            continue
+        if not path.exists():
+            raise UsageError(f"{origin}: there is no '{path}'", hint=place.help)
+        found.append((place.name, path.absolute()))
+    return tuple(found)
 
 
 def plan_name(plan: Plan) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from hilbench.catalog import board
 from hilbench.catalog.core import Core
-from hilbench.frameworks.base import YES, Emitted, Model, Support, TensorInfo
+from hilbench.frameworks.base import YES, Emitted, Model, Request, Support, TensorInfo
 from hilbench.images.build import build
 from hilbench.images.image import Image
 from hilbench.link.client import Client
@@ -35,19 +35,20 @@ class HandWritten:
     name = "hand-written"
     title = "C by hand"
 
-    def available(self, core: Core) -> Support:
+    def available(self, core: Core, paths: Mapping[str, Path]) -> Support:
         return YES
 
-    def versions(self) -> Mapping[str, str]:
+    def versions(self, request: Request) -> Mapping[str, str]:
         return {}
 
     def check_options(self, options: Mapping[str, str]) -> dict[str, str]:
         return {**DEFAULTS, **options}
 
-    def supports(self, model: Model, core: Core) -> Support:
+    def supports(self, request: Request) -> Support:
         return YES
 
-    def emit(self, model: Model, core: Core, options: Mapping[str, str], into: Path) -> Emitted:
+    def emit(self, request: Request, into: Path) -> Emitted:
+        options = request.options
         return Emitted(
             inputs=(TensorInfo("input", "uint8", (int(options["input_bytes"]),)),),
             outputs=(TensorInfo("output", "uint8", (int(options["output_bytes"]),)),),
@@ -61,7 +62,8 @@ def make(machine: str, cache: Path, program: str, **options: object) -> Image:
     """Return the image of tests/firmware_model/<program>.c for `machine`."""
     model = Model(program, FOLDER / f"{program}.c", "0" * 64)
     texts = {name: str(value) for name, value in options.items()}
-    return build(board(machine), model, HandWritten(), {"program": program, **texts}, cache)
+    options = HandWritten().check_options({"program": program, **texts})
+    return build(board(machine), HandWritten(), Request(model, board(machine).core_info, options), cache)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from hilbench import bench, catalog
 from hilbench.catalog.core import Core
 from hilbench.errors import HilbenchError, TargetCrashed, Unavailable, UnstableOutput, WrongImage
-from hilbench.frameworks.base import YES, Emitted, Model, Support
+from hilbench.frameworks.base import YES, Emitted, Model, Request, Support
 from hilbench.images.build import build
 from hilbench.images.image import Image
 from hilbench.records.record import Record
@@ -66,7 +67,8 @@ def test_a_build_is_the_same_to_the_byte_wherever_it_is_made(tmp_path: Path):
     from hilbench.frameworks.tvm import TVM
 
     board = catalog.board("mps2-an386")
-    images = [build(board, model, TVM(), {}, tmp_path / folder).path.read_bytes() for folder in ("a", "b/deeper")]
+    request = Request(model, board.core_info, TVM().check_options({}))
+    images = [build(board, TVM(), request, tmp_path / folder).path.read_bytes() for folder in ("a", "b/deeper")]
     assert images[0] == images[1]
     assert str(tmp_path).encode() not in images[0]
     assert str(ROOT).encode() not in images[0]
@@ -131,19 +133,19 @@ class Handwritten:
     def __init__(self, source: Path) -> None:
         self.source = source
 
-    def available(self, core: Core) -> Support:
+    def available(self, core: Core, paths: Mapping[str, Path]) -> Support:
         return YES
 
-    def versions(self) -> dict[str, str]:
+    def versions(self, request: Request) -> dict[str, str]:
         return {"source": self.source.read_text()}
 
     def check_options(self, options: object) -> dict[str, str]:
         return {}
 
-    def supports(self, model: Model, core: Core) -> Support:
+    def supports(self, request: Request) -> Support:
         return YES
 
-    def emit(self, model: Model, core: Core, options: object, into: Path) -> Emitted:
+    def emit(self, request: Request, into: Path) -> Emitted:
         path = into / "model.c"
         path.write_text(self.source.read_text())
         return Emitted(
@@ -172,7 +174,8 @@ def handwritten(folder: Path, body: str) -> Image:
     source = folder / "broken.c"
     source.write_text(SKELETON.format(body=body))
     model = Model("digits", DIGITS.parent / MODEL.file, MODEL.sha256)
-    image = build(catalog.board("mps2-an386"), model, Handwritten(source), {}, folder / "cache")
+    board = catalog.board("mps2-an386")
+    image = build(board, Handwritten(source), Request(model, board.core_info), folder / "cache")
     shutil.copy(image.path, folder)
     return image
 

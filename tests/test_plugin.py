@@ -166,7 +166,7 @@ def test_a_run_that_uses_nothing_of_ours_imports_nothing_of_ours(pytester: pytes
         import sys
         def test_it():
             ours = sorted(name for name in sys.modules if name.startswith("hilbench"))
-            assert ours == ["hilbench", "hilbench.pytest_plugin", "hilbench.pytest_plugin.options"]
+            assert ours == ["hilbench", "hilbench.places", "hilbench.pytest_plugin", "hilbench.pytest_plugin.options"]
             assert not {"numpy", "pydantic", "yaml", "rich"} & set(sys.modules)
         """
     )

@@ -10,7 +10,7 @@ from hilbench.frameworks.tflm import TFLM
 from hilbench.measure.reference import reference_outputs
 from tests.tflm_models import broken_models, digits, with_operator
 
-pytestmark = pytest.mark.skipif(not TFLM().available(CORES["host"]).ok, reason="tflite-micro is not installed")
+pytestmark = pytest.mark.skipif(not TFLM().available(CORES["host"], {}).ok, reason="tflite-micro is not installed")
 
 
 def interpreter():

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hilbench import resources
 from hilbench.catalog.core import CORES
 from hilbench.errors import ModelError, UnsupportedModel, UsageError
-from hilbench.frameworks.base import Emitted, Model
+from hilbench.frameworks.base import Emitted, Model, Request
 from hilbench.frameworks.tvm import TVM
 from tests.conftest import ROOT, run_python
 
@@ -79,13 +79,14 @@ class Native:
         ]
 
 
-def named(path: Path) -> Model:
-    return Model(path.stem, path, hashlib.sha256(path.read_bytes()).hexdigest())
+def asked(path: Path) -> Request:
+    model = Model(path.stem, path, hashlib.sha256(path.read_bytes()).hexdigest())
+    return Request(model, CORE, TVM().check_options({}))
 
 
 def emit(path: Path, into: Path) -> Emitted:
     into.mkdir()
-    return TVM().emit(named(path), CORE, {}, into)
+    return TVM().emit(asked(path), into)
 
 
 def random_inputs(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -330,8 +331,9 @@ def test_the_same_model_gives_the_same_bytes_anywhere(tmp_path: Path) -> None:
     emit(path, tmp_path / "first")
     code = (
         "import sys; from pathlib import Path; from hilbench.catalog.core import CORES;"
-        "from hilbench.frameworks.base import Model; from hilbench.frameworks.tvm import TVM;"
-        "TVM().emit(Model('model', Path(sys.argv[1]), ''), CORES['cortex-m4f'], {}, Path(sys.argv[2]))"
+        "from hilbench.frameworks.base import Model, Request; from hilbench.frameworks.tvm import TVM; f = TVM();"
+        "r = Request(Model('model', Path(sys.argv[1]), ''), CORES['cortex-m4f'], f.check_options({}));"
+        "f.emit(r, Path(sys.argv[2]))"
     )
     elsewhere = tmp_path / "some" / "other place"
     elsewhere.mkdir(parents=True)
@@ -398,7 +400,7 @@ def test_operators_in_the_way_are_named_with_their_index(tmp_path: Path) -> None
     tensors = [T((1, 4), 0.1, 0), T((1, 4), 0.1, 0), T((1, 4), 0.1, 0), T((1, 4), 0.1, 0)]
     operators = [Op("LOGISTIC", [0], [1]), Op("ADD", [0, 1], [2], {}), Op("TANH", [2], [3])]
     path.write_bytes(model(tensors, operators, [0], [3]))
-    support = TVM().supports(named(path), CORE)
+    support = TVM().supports(asked(path))
     assert not support.ok
     assert support.reason == "operator 0 (LOGISTIC) is not supported; operator 2 (TANH) is not supported"
     with pytest.raises(UnsupportedModel, match="LOGISTIC"):
@@ -409,21 +411,21 @@ def test_a_float_model_is_refused_by_its_dtype(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     tensors = [T((1, 4), dtype="float32"), T((1, 4), dtype="float32"), T((1, 4), dtype="float32")]
     path.write_bytes(model(tensors, [Op("ADD", [0, 1], [2], {})], [0, 1], [2]))
-    support = TVM().supports(named(path), CORE)
+    support = TVM().supports(asked(path))
     assert support.reason.endswith("operator 0 (ADD) has float32 activations (only int8)")
 
 
 def test_an_option_of_an_operator_that_has_no_kernel_is_named(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(dense(np.random.default_rng(0), fused_activation_function="TANH"))
-    assert "operator 0 (FULLY_CONNECTED) has the fused activation TANH" in TVM().supports(named(path), CORE).reason
+    assert "operator 0 (FULLY_CONNECTED) has the fused activation TANH" in TVM().supports(asked(path)).reason
 
 
 def test_a_model_that_is_cut_short_is_a_model_error(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(dense(np.random.default_rng(0))[:200])
     with pytest.raises(ModelError):
-        TVM().supports(named(path), CORE)
+        TVM().supports(asked(path))
 
 
 def test_asking_what_is_supported_does_not_load_tvm(tmp_path: Path) -> None:
@@ -431,9 +433,10 @@ def test_asking_what_is_supported_does_not_load_tvm(tmp_path: Path) -> None:
     path.write_bytes(dense(np.random.default_rng(0)))
     done = run_python(
         "import sys; from pathlib import Path; from hilbench.catalog.core import CORES;"
-        "from hilbench.frameworks.base import Model; from hilbench.frameworks.tvm import TVM; f = TVM();"
-        f"assert f.available(CORES['cortex-m4f']).ok; assert f.supports(Model('m', Path({str(path)!r}), ''), None).ok;"
-        "assert f.versions()['apache-tvm']; assert 'tvm' not in sys.modules"
+        "from hilbench.frameworks.base import Model, Request; from hilbench.frameworks.tvm import TVM; f = TVM();"
+        f"r = Request(Model('m', Path({str(path)!r}), ''), CORES['cortex-m4f'], f.check_options({{}}));"
+        "assert f.available(r.core, {}).ok; assert f.supports(r).ok;"
+        "assert f.versions(r)['apache-tvm']; assert 'tvm' not in sys.modules"
     )
     assert done.returncode == 0, done.stderr
 
@@ -445,7 +448,7 @@ def test_an_unknown_option_is_a_usage_error() -> None:
 
 
 def test_the_host_is_not_a_core_for_tvm() -> None:
-    assert not TVM().available(CORES["host"]).ok
+    assert not TVM().available(CORES["host"], {}).ok
 
 
 @pytest.mark.parametrize(
@@ -479,7 +482,7 @@ def test_what_could_not_be_exact_is_refused(
 ) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(model(tensors, operators, inputs, [operators[-1].outputs[0]]))
-    support = TVM().supports(named(path), CORE)
+    support = TVM().supports(asked(path))
     assert not support.ok
     assert reason in support.reason
 

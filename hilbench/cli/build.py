@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from hilbench import catalog
-from hilbench.cli.output import json_option, print_json, print_table
+from hilbench.cli.output import json_option, place_options, print_json, print_table
 from hilbench.errors import HilbenchError
 from hilbench.export import Exported, export
-from hilbench.selection import Selection, parse_frameworks
+from hilbench.selection import Selection, find_places, parse_frameworks
 
 
 @click.command()
@@ -21,6 +21,7 @@ from hilbench.selection import Selection, parse_frameworks
 @click.option("--models", "folders", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
               help="Where models are that suites name by hash; repeatable.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="DIR", help="Write the images here.")
+@place_options
 @json_option
 def build(
     suites: tuple[Path, ...],
@@ -29,6 +30,7 @@ def build(
     folders: tuple[Path, ...],
     output: Path | None,
     as_json: bool,
+    **given: Path | None,
 ) -> None:
     """Build the images of SUITES and show their sizes.
 
@@ -39,6 +41,7 @@ def build(
         boards=tuple(catalog.resolve(boards)),
         frameworks=parse_frameworks(frameworks),
         model_folders=catalog.model_folders(folders),
+        places=find_places(given),
     )
     found = catalog.suites(suites)
     rows, errors = [], []

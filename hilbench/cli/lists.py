@@ -12,9 +12,10 @@ import click
 from hilbench import catalog, plugins
 from hilbench.catalog.board import Board
 from hilbench.catalog.core import CORES
-from hilbench.cli.output import json_option, print_json, print_table
+from hilbench.cli.output import json_option, place_options, print_json, print_table
 from hilbench.errors import CatalogError, ModelError, Unavailable
-from hilbench.frameworks.base import Framework, Model, Support
+from hilbench.frameworks.base import Framework, Model, Request, Support
+from hilbench.selection import find_places
 from hilbench.targets.base import Target
 
 
@@ -84,19 +85,22 @@ def suites(paths: tuple[Path, ...], as_json: bool) -> None:
 @click.command()
 @click.argument("model", required=False, type=click.Path(path_type=Path))
 @click.option("--board", default="qemu", show_default=True, help="The board whose core counts.")
+@place_options
 @json_option
-def frameworks(model: Path | None, board: str, as_json: bool) -> None:
+def frameworks(model: Path | None, board: str, as_json: bool, **given: Path | None) -> None:
     """List the frameworks, and whether each can be used for a board here: with MODEL, for that model."""
     choice = catalog.resolve([board])[0]
     core = CORES[choice.board.core]
+    asked, places = _model(model) if model else None, dict(find_places(given))
     rows = []
     for name in plugins.names("frameworks"):
         try:
             framework: Framework = plugins.load("frameworks", name)()
-            here = framework.available(core)
-            if here.ok and model is not None:
-                here = framework.supports(_model(model), core)
-            versions = dict(framework.versions()) if framework.available(core).ok else {}
+            request = Request(asked, core, framework.check_options({}), places) if asked else None
+            here = framework.available(core, places)
+            if here.ok and request:
+                here = framework.supports(request)
+            versions = dict(framework.versions(request)) if here.ok and request else {}
             title = framework.title
         except Unavailable as error:
             here, versions, title = Support(False, error.what, error.hint or ""), {}, ""

@@ -5,15 +5,25 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.table import Table
 from rich.text import Text
 
+from hilbench.places import PLACES
 from hilbench.reports.console import WIDTH_ELSEWHERE, console_for
 
 json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `command` an option for each of `hilbench.places`; its value comes under the place's name."""
+    for place in reversed(PLACES):
+        kind = click.Path(path_type=Path)
+        command = click.option(place.flag, place.name, type=kind, metavar="PATH", help=place.help)(command)
+    return command
 
 
 def print_json(value: Any) -> None:

@@ -21,6 +21,20 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What is asked of a framework: one model for one core, with checked options.
+
+    `paths` says where things are on this computer that no package holds, such as `tflm_sdk`. They belong to no record
+    and no build id; what they hold does, by its hash in `Framework.versions`.
+    """
+
+    model: Model
+    core: Core
+    options: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Support:
     """Whether something can be done here; when not, `reason` says why and `remedy` what to do about it."""
 
@@ -30,6 +44,22 @@ class Support:
 
 
 YES = Support(True)
+
+# The files that models come in, by suffix.
+_KINDS = {".tflite": "a TensorFlow Lite model", ".skops": "a scikit-learn model", ".keras": "a Keras model"}
+
+
+def takes(model: Model, *suffixes: str) -> Support:
+    """Say whether `model` is of a kind that a framework takes, by the suffix of its file.
+
+    A suffix that belongs to no kind gets a yes: what such a file holds is for its reader to find out.
+    """
+    suffix = model.path.suffix.lower()
+    if suffix in suffixes or suffix not in _KINDS:
+        return YES
+    return Support(
+        False, f"it is {_KINDS[suffix]}", f"a model in a file {' or '.join(f'*{item}' for item in suffixes)}"
+    )
 
 
 @dataclass(frozen=True)
@@ -61,20 +91,21 @@ class Framework(Protocol):
     name: str
     title: str
 
-    def available(self, core: Core) -> Support:
-        """Say whether the framework's own packages are here for `core`. Imports nothing heavy."""
-
-    def versions(self) -> Mapping[str, str]:
-        """Return the versions of everything that shapes the output (for the image cache's key and the record).
-
-        The framework's own Python file or package is hashed beside them; sources that it takes from elsewhere are not.
-        """
+    def available(self, core: Core, paths: Mapping[str, Path]) -> Support:
+        """Say whether what the framework itself needs is here for `core`. Imports nothing heavy."""
 
     def check_options(self, options: Mapping[str, str]) -> dict[str, str]:
         """Return all options with defaults filled in. Raises `UsageError` for an unknown key or value."""
 
-    def supports(self, model: Model, core: Core) -> Support:
-        """Say whether `model` can run on `core`, and if not, which operator (with its index) is in the way."""
+    def versions(self, request: Request) -> Mapping[str, str]:
+        """Return versions and content hashes of all that shapes the output; the framework's own version comes first.
 
-    def emit(self, model: Model, core: Core, options: Mapping[str, str], into: Path) -> Emitted:
+        They are part of the image cache's key and of the record. The framework's own Python file or package and its
+        folder in firmware/frameworks/ are hashed beside them; sources that it takes from elsewhere are not.
+        """
+
+    def supports(self, request: Request) -> Support:
+        """Say whether the model can run on the core, and if not, which operator (with its index) is in the way."""
+
+    def emit(self, request: Request, into: Path) -> Emitted:
         """Write sources and objects into the empty folder `into`. Raises `UnsupportedModel`, `ModelError`."""

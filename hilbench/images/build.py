@@ -6,13 +6,13 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from hilbench import __version__, resources
 from hilbench.catalog.board import Board
 from hilbench.errors import BuildError, Unavailable, UnsupportedModel
-from hilbench.frameworks.base import Emitted, Framework, Model
+from hilbench.frameworks.base import Emitted, Framework, Request
 from hilbench.images import host
 from hilbench.images.cache import cached, keep, workspace
 from hilbench.images.image import ELF_SUFFIX, HOST_SUFFIX, Image
@@ -23,23 +23,22 @@ from hilbench.images.toolchain import Toolchain, clean_environment, find_toolcha
 _TIMEOUT_S = 600
 
 
-def build(board: Board, model: Model, framework: Framework, options: Mapping[str, str], cache: Path) -> Image:
-    """Return the image of `model` through `framework` on `board`, from the cache or freshly built.
+def build(board: Board, framework: Framework, request: Request, cache: Path) -> Image:
+    """Return the image of what `request` asks of `framework`, for `board`: from the cache or freshly built.
 
-    Raises `Unavailable` (framework or compiler missing), `UsageError` (an option), `UnsupportedModel`, `ModelError`,
-    `BuildError` (compiler or linker), `StoreError` (the cache cannot be written).
+    Raises `Unavailable` (framework or compiler missing), `UnsupportedModel`, `ModelError`, `BuildError` (compiler or
+    linker), `StoreError` (the cache cannot be written).
     """
-    core = board.core_info
-    here = framework.available(core)
+    model, core = request.model, request.core
+    here = framework.available(core, request.paths)
     if not here.ok:
         raise Unavailable(here.reason, where=framework.name, hint=here.remedy or None)
-    checked = framework.check_options(options)
     toolchain = None if core.is_host else find_toolchain(core)
-    recipe = Recipe(board, model, framework, checked, toolchain)
+    recipe = Recipe(board, framework, request, toolchain)
     build_id = recipe.build_id
     if found := cached(cache, build_id, ELF_SUFFIX if toolchain else HOST_SUFFIX):
         return found
-    support = framework.supports(model, core)
+    support = framework.supports(request)
     if not support.ok:
         raise UnsupportedModel(
             f"{framework.name} cannot run {model.name} on {core.title}: {support.reason}",
@@ -49,7 +48,7 @@ def build(board: Board, model: Model, framework: Framework, options: Mapping[str
     with workspace(cache) as work:
         sources = work / "model"
         sources.mkdir()
-        emitted = framework.emit(model, core, checked, sources)
+        emitted = framework.emit(request, sources)
         manifest = _manifest(recipe, build_id, emitted)
         if toolchain is None:
             made = host.pack(emitted, _canonical(manifest), work)
@@ -80,8 +79,8 @@ def _manifest(recipe: Recipe, build_id: str, emitted: Emitted) -> Manifest:
         board_digest=board_digest(recipe.board),
         core=recipe.board.core,
         model=ManifestModel(
-            name=recipe.model.name,
-            sha256=recipe.model.sha256,
+            name=recipe.request.model.name,
+            sha256=recipe.request.model.sha256,
             macs=emitted.macs,
             operators=emitted.operators,
             inputs=emitted.inputs,
@@ -89,8 +88,8 @@ def _manifest(recipe: Recipe, build_id: str, emitted: Emitted) -> Manifest:
         ),
         framework=ManifestFramework(
             name=recipe.framework.name,
-            options=recipe.options,
-            versions={**recipe.framework.versions(), **emitted.versions},
+            options=dict(recipe.request.options),
+            versions={**recipe.framework.versions(recipe.request), **emitted.versions},
         ),
         compiler=compiler,
         arena_bytes=emitted.arena_bytes,

@@ -12,7 +12,7 @@ from typing import Any
 
 from hilbench import __version__, resources
 from hilbench.catalog.board import Board
-from hilbench.frameworks.base import Framework, Model
+from hilbench.frameworks.base import Framework, Request
 from hilbench.images.toolchain import Toolchain
 
 STACK_BYTES = 16 * 1024
@@ -29,12 +29,11 @@ def board_digest(board: Board) -> str:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One image to be: `model` through `framework` with `options` on `board`, by the `toolchain` (None on the host)."""
+    """One image to be: what `request` asks of `framework`, on `board`, by the `toolchain` (None on the host)."""
 
     board: Board
-    model: Model
     framework: Framework
-    options: dict[str, str]
+    request: Request
     toolchain: Toolchain | None
 
     @property
@@ -44,8 +43,8 @@ class Recipe:
         ingredients: dict[str, Any] = {
             "hilbench": __version__,
             "board": board_digest(self.board),
-            "model": [self.model.name, self.model.sha256],
-            "framework": [self.framework.name, self.options, dict(self.framework.versions())],
+            "model": [self.request.model.name, self.request.model.sha256],
+            "framework": [self.framework.name, self.request.options, dict(self.framework.versions(self.request))],
             "compiler": [tools.version, tools.linker, tools.libraries] if tools else None,
             "flags": list(self.board.core_info.gcc_flags),
             "stack": STACK_BYTES,

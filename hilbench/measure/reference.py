@@ -15,8 +15,8 @@ from pathlib import Path
 
 from hilbench.catalog.core import CORES
 from hilbench.errors import LinkClosed, LinkTimeout, ModelError, TargetCrashed, Unavailable
-from hilbench.frameworks.base import Emitted, Model
-from hilbench.frameworks.tflm import TFLM
+from hilbench.frameworks.base import Emitted, Model, Request
+from hilbench.frameworks.tflm import TFLM, wheel_version
 from hilbench.images import host
 from hilbench.link.client import Client
 from hilbench.link.protocol import BUILD_ID_BYTES
@@ -34,7 +34,7 @@ def reference_outputs(model: Path, inputs: Sequence[bytes]) -> tuple[list[bytes]
     interpreter is not installed, `ModelError` when it cannot run the model or an input has the wrong size.
     """
     framework = TFLM()
-    here = framework.available(CORES["host"])
+    here = framework.available(CORES["host"], {})
     if not here.ok:
         raise Unavailable(here.reason, hint=here.remedy)
     if not model.is_file():
@@ -45,7 +45,7 @@ def reference_outputs(model: Path, inputs: Sequence[bytes]) -> tuple[list[bytes]
         program = Emitted((), (), program="hilbench.frameworks.tflm_host", data=(link,))
         manifest = json.dumps({"build_id": "00" * BUILD_ID_BYTES}).encode()
         outputs = _run(host.pack(program, manifest, Path(folder)), model, inputs)
-    return outputs, framework.versions()
+    return outputs, wheel_version()
 
 
 def _run(image: Path, model: Path, inputs: Sequence[bytes]) -> list[bytes]:
@@ -64,7 +64,7 @@ def _why(model: Path, otherwise: str) -> ModelError:
     """Return what is wrong with `model`, in the words of its reader or of the interpreter if they find something."""
     named = Model(model.stem, model, hashlib.sha256(model.read_bytes()).hexdigest())
     try:
-        reason = TFLM().supports(named, CORES["host"]).reason
+        reason = TFLM().supports(Request(named, CORES["host"])).reason
     except ModelError as error:
         return error
     return ModelError(reason or f"the reference interpreter cannot run it: {otherwise}", where=str(model))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
+
+from hilbench.places import PLACES
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ OPTIONS = (
     Option("--hil-samples", "hil_samples", "use only the first N samples of each data set", "int", "N"),
     Option("--hil-models", "hil_models", "look here for models that suites name by hash; repeatable", "paths", "DIR"),
     Option("--hil-firmware", "hil_firmware", "run the precompiled images of DIR: no compiler needed", "path", "DIR"),
+    *(Option(place.flag, place.ini, place.help, "path", "PATH") for place in PLACES),
     Option("--hil-store", "hil_store", "keep records here (default: .hilbench/records)", "path", "STORE"),
     Option("--hil-require", "hil_require", "what cannot be run here fails instead of being skipped", "flag"),
 )
@@ -75,6 +79,12 @@ def place(config: Any, ini: str) -> str | None:
     from_command_line = config.getoption(ini, default=None) is not None
     base = config.invocation_params.dir if from_command_line or config.inipath is None else config.inipath.parent
     return given if ":" in given else str(base / given)
+
+
+def places(config: Any) -> dict[str, Path | None]:
+    """Return the options of `hilbench.places` by name, None for those not given."""
+    given = {each.name: place(config, each.ini) for each in PLACES}
+    return {name: Path(path) if path else None for name, path in given.items()}
 
 
 def number(config: Any, ini: str) -> int | None:

@@ -12,12 +12,12 @@ import pytest
 from hilbench import bench, catalog
 from hilbench.errors import HilbenchError, Unavailable, UnsupportedModel, UsageError
 from hilbench.pytest_plugin import OUTCOMES
-from hilbench.pytest_plugin.options import number, place, value
+from hilbench.pytest_plugin.options import number, place, places, value
 from hilbench.pytest_plugin.progress import ProgressLine
 from hilbench.records.record import Record
 from hilbench.records.store import DEFAULT, Store, open_store
 from hilbench.reports.table import NotRun
-from hilbench.selection import Selection, parse_frameworks
+from hilbench.selection import Selection, find_places, parse_frameworks
 
 NO_BOARD = "no board chosen: --board=qemu runs it on an emulated Cortex-M4; `hilbench boards` lists all"
 
@@ -42,6 +42,7 @@ def selection(config: pytest.Config) -> Selection:
                 samples=number(config, "hil_samples"),
                 model_folders=catalog.model_folders(models),
                 firmware=Path(firmware) if firmware else None,
+                places=find_places(places(config)),
             )
         except (HilbenchError, ValueError) as error:
             raise pytest.UsageError(str(error)) from None

@@ -31,9 +31,13 @@ class BoardFacts(Part):
 
 
 class FrameworkFacts(Part):
-    """The framework with its options and the versions of all that shaped its code."""
+    """The framework with all its options and the versions and hashes of all that shaped its code.
+
+    `variant` is its name with the options that are not the defaults.
+    """
 
     name: str
+    variant: str
     version: str
     options: dict[str, str]
     versions: dict[str, str]
@@ -114,12 +118,7 @@ class Record(Part):
     @property
     def label(self) -> str:
         """The run in one word, such as `digits[mps2-an386-tvm]`."""
-        return f"{self.task}[{self.board.id}-{self.variant}]"
-
-    @property
-    def variant(self) -> str:
-        """The framework with its options, such as `tvm` or `tvm:codegen=c`."""
-        return ":".join([self.framework.name, *(f"{key}={value}" for key, value in self.framework.options.items())])
+        return f"{self.task}[{self.board.id}-{self.framework.variant}]"
 
     def to_json(self) -> str:
         """Return the document as indented JSON with a final newline."""

@@ -93,7 +93,7 @@ def _columns(records: Iterable[Record]) -> list[_Column]:
 
 
 def _name(record: Record) -> str:
-    return f"{record.variant} {record.framework.version}"
+    return f"{record.framework.variant} {record.framework.version}"
 
 
 def _wide(records: Sequence[Record]) -> Table:

@@ -14,7 +14,7 @@ from hilbench import resources
 from hilbench.catalog.core import Core
 from hilbench.errors import Unavailable, UnsupportedModel, UsageError, nearest
 from hilbench.frameworks import tflite
-from hilbench.frameworks.base import YES, Emitted, Model, Support
+from hilbench.frameworks.base import YES, Emitted, Request, Support
 from hilbench.frameworks.tvm import program
 
 # What is pinned in pyproject.toml: the passes and the text of the generated C are this release's.
@@ -31,11 +31,11 @@ class TVM:
     name = "tvm"
     title = "Apache TVM"
 
-    def available(self, core: Core) -> Support:
+    def available(self, core: Core, paths: Mapping[str, Path]) -> Support:
         """Say whether TVM 0.27 and the model reader are installed; `core` must be a microcontroller's."""
         if core.is_host:
             return Support(False, "it makes C for microcontrollers, not programs for this computer", "choose a board")
-        installed = self.versions()
+        installed = _installed()
         missing = [package for package in _PACKAGES if package not in installed]
         if missing:
             return Support(False, f"the package '{missing[0]}' is not installed", _INSTALL)
@@ -43,15 +43,9 @@ class TVM:
             return Support(False, f"apache-tvm is {installed['apache-tvm']}, not {_RELEASE}x", _INSTALL)
         return YES
 
-    def versions(self) -> Mapping[str, str]:
+    def versions(self, request: Request) -> Mapping[str, str]:
         """Return the versions of the installed packages that shape the C."""
-        found = {}
-        for package in _PACKAGES:
-            try:
-                found[package] = version(package)
-            except PackageNotFoundError:
-                continue
-        return found
+        return _installed()
 
     def check_options(self, options: Mapping[str, str]) -> dict[str, str]:
         """Return `options` with defaults filled in. There are none yet, so any is a `UsageError`."""
@@ -61,20 +55,20 @@ class TVM:
                 raise UsageError(f"the framework tvm has no option '{key}'", hint=hint)
         return {**_OPTIONS, **options}
 
-    def supports(self, model: Model, core: Core) -> Support:
-        """Say whether every operator of `model` has a kernel. Reads the model; does not load TVM."""
+    def supports(self, request: Request) -> Support:
+        """Say whether every operator of the model has a kernel. Reads the model; does not load TVM."""
         try:
-            program.build(tflite.read(model.path))
+            program.build(tflite.read(request.model.path))
         except UnsupportedModel as error:
             return Support(False, error.what)
         return YES
 
-    def emit(self, model: Model, core: Core, options: Mapping[str, str], into: Path) -> Emitted:
+    def emit(self, request: Request, into: Path) -> Emitted:
         """Write kernels.c, constants.c and model.c into the folder `into`.
 
         Raises `ModelError` for a file that is no model, `UnsupportedModel`, `Unavailable` without TVM.
         """
-        graph = tflite.read(model.path)
+        graph = tflite.read(request.model.path)
         steps = program.build(graph)
         try:
             from hilbench.frameworks.tvm import emit
@@ -91,5 +85,14 @@ class TVM:
             arena_bytes=written.arena_bytes,
             operators=graph.operator_names(),
             macs=graph.macs(),
-            versions=self.versions(),
         )
+
+
+def _installed() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
