@@ -7,6 +7,7 @@ pytest-xdist worker or a shard of a CI job.
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
 import secrets
 import time
@@ -314,7 +315,13 @@ def _facts(setting: _Setting, image: Image, samples: Samples) -> dict[str, Any]:
             macs=manifest.model.macs,
             operators=manifest.model.operators,
         ),
-        "dataset": rec.DatasetFacts(name=samples.name, sha256=samples.sha256, samples=len(samples.inputs)),
+        "dataset": rec.DatasetFacts(
+            name=samples.name,
+            sha256=samples.sha256,
+            samples=len(samples.inputs),
+            inputs_sha256=hashlib.sha256(b"".join(samples.inputs)).hexdigest(),
+        ),
+        "bars": dict(setting.task.expect),
         "image": rec.ImageFacts(
             sha256=image.sha256,
             build_id=manifest.build_id,

@@ -28,6 +28,10 @@ def image_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def record() -> Record:
     """A record of a made-up run."""
+    return made_record()
+
+
+def made_record() -> Record:
     return Record.model_validate(
         {
             "schema": "hilbench.record/1",
@@ -43,11 +47,12 @@ def record() -> Record:
             "framework": {"name": "tvm", "variant": "tvm", "version": "0.27", "options": {},
                           "versions": {"apache-tvm": "0.27"}},
             "model": {"name": "digits", "sha256": "0" * 64, "macs": 1000, "operators": ["0 CONV_2D"]},
-            "dataset": {"name": "digits", "sha256": "1" * 64, "samples": 2},
+            "dataset": {"name": "digits", "sha256": "1" * 64, "samples": 2, "inputs_sha256": "4" * 64},
             "image": {"sha256": "2" * 64, "build_id": "3" * 32, "compiler": "gcc", "flags": ["-O2"], "parts_bytes": {}},
             "reference": None,
             "host": {"python": "3.11"},
             "source": {},
+            "bars": {"accuracy": {"min": 0.97}},
             "metrics": {
                 "accuracy": {"value": 0.982, "unit": "share", "basis": "counted", "n": 500, "ci95": [0.966, 0.991],
                              "detail": "top-1"},

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from hilbench.catalog.suite import Bound
 from hilbench.errors import StoreError
 from hilbench.measure.metric import Metric, Part
 
@@ -53,11 +54,15 @@ class ModelFacts(Part):
 
 
 class DatasetFacts(Part):
-    """The data by its hash, and how many of its samples were used (always the first ones)."""
+    """The data by its hash, and how many of its samples were used (always the first ones).
+
+    `inputs_sha256` is the hash of every byte that was streamed, in order: which samples, and how they were quantised.
+    """
 
     name: str
     sha256: str
     samples: int
+    inputs_sha256: str
 
 
 class ImageFacts(Part):
@@ -111,6 +116,7 @@ class Record(Part):
     host: dict[str, str]
     source: dict[str, str]
     metrics: dict[str, Metric]
+    bars: dict[str, Bound] = Field(description="what the suite's `expect:` asked of this run")
     missing: dict[str, str] = Field(description="metrics that this run could not have, with the reason")
     samples: Samples
     link: dict[str, int]

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from hilbench.measure.metric import Metric
 from hilbench.measure.units import friendly, percent
+from hilbench.records import fair
 from hilbench.records.record import Record
 
 
@@ -60,18 +61,18 @@ _UNBOUNDED = 10_000
 
 
 def print_tables(console: Console, records: Sequence[Record], not_run: Sequence[NotRun] = ()) -> None:
-    """Print one table for each task, data set, board and target, in the order of their first record."""
-    groups: dict[tuple[object, ...], list[Record]] = {}
-    for record in records:
-        data = (record.dataset.sha256, record.dataset.samples)
-        groups.setdefault((record.suite, record.task, record.board, record.target, data), []).append(record)
-    for group in groups.values():
+    """Print one table for each group of records that can be compared, in the order of their first, best row first."""
+    groups = fair.groups(records)
+    for group in groups:
         console.print()
-        wide = _wide(group)
+        ranking = fair.rank(group)
+        wide = _wide(ranking)
         fits = Measurement.get(console, console.options.update(width=_UNBOUNDED), wide).maximum <= console.width
         console.print(Text(_title(group[0]), style="bold"))
-        console.print(wide if fits else _tall(group))
-    for line in [*_notes(records), *_not_run(not_run)]:
+        console.print(wide if fits else _tall(ranking))
+        for line in [*_unranked(ranking), *_built_apart(group)]:
+            console.print(Text(line, style="dim"))
+    for line in [*_kept_apart(groups), *_notes(records), *_not_run(not_run)]:
         console.print(Text(line, style="dim"))
 
 
@@ -96,26 +97,70 @@ def _name(record: Record) -> str:
     return f"{record.framework.variant} {record.framework.version}"
 
 
-def _wide(records: Sequence[Record]) -> Table:
-    table = Table()
+def _place(standing: fair.Standing) -> str:
+    return str(standing.place or "—")
+
+
+def _wide(ranking: fair.Ranking) -> Table:
+    table, several = Table(), len(ranking.standings) > 1
+    if several:
+        table.add_column(Text.assemble("rank by", ("\n" + ranking.metric, "dim")), justify="right")
     table.add_column("framework\n")
+    records = [standing.record for standing in ranking.standings]
     columns = _columns(records)
     for column in columns:
         table.add_column(Text.assemble(column.title, ("\n" + column.basis, "dim")), justify="right")
-    for record in records:
-        table.add_row(Text(_name(record)), *(Text(column.cell(record)) for column in columns))
+    for standing in ranking.standings:
+        place = [_place(standing)] if several else []
+        cells = (Text(column.cell(standing.record)) for column in columns)
+        table.add_row(*place, Text(_name(standing.record)), *cells)
     return table
 
 
-def _tall(records: Sequence[Record]) -> Table:
+def _tall(ranking: fair.Ranking) -> Table:
     table = Table()
     table.add_column("", overflow="fold")
     table.add_column("basis", style="dim", overflow="fold")
+    records = [standing.record for standing in ranking.standings]
     for record in records:
         table.add_column(Text(_name(record)), justify="right", overflow="fold")
+    if len(records) > 1:
+        table.add_row(f"rank by {ranking.metric}", "", *map(_place, ranking.standings))
     for column in _columns(records):
         table.add_row(Text(column.title), column.basis, *(Text(column.cell(record)) for record in records))
     return table
+
+
+def _unranked(ranking: fair.Ranking) -> list[str]:
+    """Return a line for each row without a place, with the reason. A row alone has no ranking to be kept out of."""
+    return [
+        f"not ranked: {standing.record.framework.variant}: {standing.reason}"
+        for standing in ranking.standings
+        if standing.place is None and len(ranking.standings) > 1
+    ]
+
+
+def _built_apart(group: Sequence[Record]) -> list[str]:
+    """Return how each row was compiled, if they were not compiled alike."""
+    builds: dict[str, list[str]] = {}
+    for record in group:
+        build = f"{record.image.compiler}, {' '.join(record.image.flags)}"
+        builds.setdefault(build, []).append(record.framework.variant)
+    if len(builds) < 2:
+        return []
+    return [f"built by {build}: {', '.join(dict.fromkeys(which))}" for build, which in builds.items()]
+
+
+def _kept_apart(groups: Sequence[Sequence[Record]]) -> list[str]:
+    """Return why one task on one board has several tables."""
+    lines, first = [], dict[tuple[str, str, str], Record]()
+    for group in groups:
+        record = group[0]
+        other = first.setdefault((record.task, record.board.id, record.target.kind), record)
+        if other is not record:
+            what = ", ".join(fair.differences(other, record))
+            lines.append(f"{record.task} on {record.board.id} has several tables: they differ in {what}")
+    return lines
 
 
 def _not_run(not_run: Iterable[NotRun]) -> list[str]:

@@ -1,0 +1,99 @@
+"""Which records may stand in one table, and in which order: only what ran one model on one stream of inputs.
+
+A row that misses its suite's bar for fidelity or accuracy has a place in the table but none in the ranking: a kernel
+that computes something else may be as fast as it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from hilbench.records.expect import broken, unknown
+from hilbench.records.record import Record
+
+_RANKED_BY = ("cycles", "instructions", "latency")
+_BARS = ("fidelity", "accuracy")
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What must agree before two numbers can be compared. `inputs` hashes every byte that was streamed, in order:
+    which samples, and how they were quantised."""
+
+    suite: str
+    task: str
+    board: str
+    target: str
+    counter: str
+    model: str
+    data: str
+    inputs: str
+
+
+def ground(record: Record) -> Ground:
+    """Return what `record` stands on."""
+    board, target = record.board, record.target
+    return Ground(
+        suite=record.suite,
+        task=record.task,
+        board=f"{board.id}, {board.core} at {board.clock_hz} Hz",
+        target=f"{target.kind} {target.version}",
+        counter=board.counter,
+        model=record.model.sha256,
+        data=record.dataset.sha256,
+        inputs=record.dataset.inputs_sha256,
+    )
+
+
+def differences(one: Record, other: Record) -> list[str]:
+    """Return what keeps two records from being compared, such as "model"; nothing if they can be."""
+    first, second = ground(one), ground(other)
+    return [each.name for each in fields(Ground) if getattr(first, each.name) != getattr(second, each.name)]
+
+
+def groups(records: Sequence[Record]) -> list[list[Record]]:
+    """Return the records in groups that can be compared, in the order of the first of each."""
+    found: dict[Ground, list[Record]] = {}
+    for record in records:
+        found.setdefault(ground(record), []).append(record)
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A record's place in its group, from 1; None for one that is not ranked, with the reason."""
+
+    record: Record
+    place: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A group in order: first those with a place, then the others. `metric` is what was ranked by, "" for nothing."""
+
+    metric: str
+    standings: tuple[Standing, ...]
+
+
+def rank(group: Sequence[Record]) -> Ranking:
+    """Rank records of one ground by cycles, instructions or latency: the first that all have, on one basis."""
+    metric = next((name for name in _RANKED_BY if _common(name, group)), "")
+    unranked = {id(record): reason for record in group if (reason := _below(record))}
+    fit = [record for record in group if id(record) not in unranked] if metric else []
+    values = sorted(record.metrics[metric].value for record in fit)
+    standings = [Standing(record, 1 + values.index(record.metrics[metric].value)) for record in fit]
+    standings.sort(key=lambda standing: standing.place or 0)
+    rest = [Standing(r, None, unranked.get(id(r), "nothing to rank by")) for r in group if r not in fit]
+    return Ranking(metric, (*standings, *rest))
+
+
+def _common(name: str, group: Sequence[Record]) -> bool:
+    return all(name in record.metrics for record in group) and len({r.metrics[name].basis for r in group}) == 1
+
+
+def _below(record: Record) -> str:
+    """Return which bar of its suite the record misses, or cannot show that it meets."""
+    bars = {name: bound for name, bound in record.bars.items() if name in _BARS}
+    return "; ".join([*broken(record, bars), *unknown(record, bars)])

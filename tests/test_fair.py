@@ -1,0 +1,106 @@
+"""Fairness: what may stand in one table, and what has a place in its ranking."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hilbench.catalog.suite import Bound
+from hilbench.measure.metric import Metric
+from hilbench.records import fair
+from hilbench.records.record import Record
+
+from .conftest import made_record
+from .test_table import printed
+
+BASE = made_record()
+
+
+def variant(name: str, instructions: float = 1e6, fidelity: float | None = 1.0, **changes: Any) -> Record:
+    """A record of the framework `name`, under a suite that wants fidelity 1."""
+    metrics = {
+        **BASE.metrics,
+        "instructions": Metric(value=instructions, unit="instructions", basis="counted"),
+    }
+    if fidelity is not None:
+        metrics["fidelity"] = Metric(value=fidelity, unit="share", basis="counted")
+    framework = BASE.framework.model_copy(update={"name": name, "variant": name})
+    update = {"framework": framework, "metrics": metrics, "bars": {"fidelity": Bound(min=1.0)}, **changes}
+    return BASE.model_copy(update=update)
+
+
+def part(name: str, **changes: Any) -> dict[str, Any]:
+    return {name: getattr(BASE, name).model_copy(update=changes)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        (part("model", sha256="a" * 64), "model"),
+        (part("dataset", sha256="b" * 64), "data"),
+        (part("dataset", inputs_sha256="c" * 64), "inputs"),
+        (part("board", clock_hz=50_000_000), "board"),
+        (part("board", counter="cycles"), "counter"),
+        (part("target", version="9.0"), "target"),
+        ({"suite": "other"}, "suite"),
+    ],
+)
+def test_records_on_other_ground_are_never_in_one_table_and_the_reader_learns_why(changes: dict[str, Any], what: str):
+    one, other = variant("tvm"), variant("tflm", **changes)
+    assert fair.differences(one, other) == [what]
+    assert fair.groups([one, other]) == [[one], [other]]
+    assert f"has several tables: they differ in {what}" in " ".join(printed([one, other]).split())
+
+
+def test_compiler_version_and_flags_do_not_part_records_but_are_told():
+    slow = variant("tflm", 2e6, **part("image", flags=("-Os",)))
+    text = printed([slow, variant("tvm")])
+    assert text.count("digits on ") == 1
+    assert "built by gcc, -Os: tflm" in text
+    assert "built by gcc, -O2: tvm" in text
+    assert "built by" not in printed([variant("tflm"), variant("tvm")])
+
+
+def test_the_best_row_comes_first():
+    rows = [line for line in printed([variant("slow", 3e6), variant("fast", 1e6)]).splitlines() if "0.27" in line]
+    assert [row.split("│")[1].strip() for row in rows] == ["1", "2"]
+    assert "fast" in rows[0]
+
+
+def test_a_row_below_the_bar_for_fidelity_is_shown_marked_and_not_ranked():
+    ranking = fair.rank([variant("wrong", 1.0, fidelity=0.95), variant("right", 1e6)])
+    assert [(each.record.framework.name, each.place) for each in ranking.standings] == [("right", 1), ("wrong", None)]
+    text = printed([variant("wrong", 1.0, fidelity=0.95), variant("right", 1e6)])
+    assert "not ranked: wrong: fidelity is 0.95 (counted), expected at least 1" in text
+    row = next(line for line in text.splitlines() if "wrong 0.27" in line)
+    assert "0.950" in row
+    assert row.split("│")[1].strip() == "—"
+
+
+def test_a_row_whose_fidelity_is_not_known_is_not_ranked_either():
+    (_, unsure) = fair.rank([variant("known"), variant("unsure", 1.0, fidelity=None)]).standings
+    assert unsure.place is None
+    assert unsure.reason.startswith("fidelity was expected but is not available")
+
+
+def test_values_of_two_bases_are_not_ranked_by():
+    measured = {"instructions": Metric(value=1.0, unit="instructions", basis="estimated")}
+    other = variant("other")
+    other = other.model_copy(update={"metrics": {**other.metrics, **measured}})
+    assert fair.rank([variant("one"), other]).metric == "latency"
+
+
+def test_equal_counts_share_a_place():
+    places = [each.place for each in fair.rank([variant("a", 5), variant("b", 5), variant("c", 9)]).standings]
+    assert places == [1, 1, 3]
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from([1.0, 0.5])), min_size=1, max_size=6))
+def test_a_ranking_loses_no_row_and_rows_below_the_bar_move_nobody(rows: list[tuple[int, float]]):
+    records = [variant(f"f{i}", count, fidelity) for i, (count, fidelity) in enumerate(rows)]
+    standings = fair.rank(records).standings
+    assert {each.record.framework.name for each in standings} == {each.framework.name for each in records}
+    good = [record for record in records if record.metrics["fidelity"].value == 1.0]
+    alone = {each.record.framework.name: each.place for each in fair.rank(good).standings}
+    assert {each.record.framework.name: each.place for each in standings if each.place} == alone
