@@ -45,6 +45,7 @@ from hilbench.measure.anomaly import auc, check_auc
 from hilbench.measure.latency import time_metrics
 from hilbench.measure.memory import memory_metrics
 from hilbench.measure.metric import Metric
+from hilbench.measure.profile import Profile, profile_of
 from hilbench.measure.reference import reference_outputs
 from hilbench.measure.reference_file import Reference, find_reference
 from hilbench.plugins import load
@@ -56,6 +57,8 @@ from hilbench.targets.crash import fault_report
 Progress = Callable[[str, int, int], None]
 """Called with what is under way, how many samples are done, and how many there are."""
 
+_PROFILED = 3
+"""Samples of a profile: on an emulator they hardly differ, on silicon their median keeps a stray interrupt out."""
 _HELLO_S = 10.0
 """A board answers within a second of its reset; a loaded computer that starts an emulator may need several."""
 
@@ -64,7 +67,8 @@ _HELLO_S = 10.0
 class Plan:
     """What to run. `firmware` is a folder of precompiled images (None: build); `samples` limits the data set.
 
-    `places` says where things are that frameworks ask for (`hilbench.places`).
+    `places` says where things are that frameworks ask for (`hilbench.places`). With `profile`, another image, which tells
+    its operators apart is run as well.
     """
 
     suite: Path
@@ -77,6 +81,7 @@ class Plan:
     model_folders: tuple[Path, ...] = ()
     firmware: Path | None = None
     places: tuple[tuple[str, Path], ...] = ()
+    profile: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,11 +129,18 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
     except Unavailable as reason:
         reference, missing = None, {"fidelity": str(reason)}
     metrics = _metrics(setting, image, samples, outcome, reference)
+    profile = None
+    if plan.profile:
+        try:
+            profile = _profile(setting, samples, outcome, progress)
+        except Unavailable as reason:
+            missing["profile"] = str(reason)
     return rec.Record(
         id=f"{started:%Y%m%dT%H%M%S}-{setting.task.id}-{plan.board.id}-{plan.framework}-{secrets.token_hex(4)}",
         started=started.isoformat(timespec="seconds"),
         duration_s=round(time.monotonic() - clock, 3),
         metrics=metrics,
+        profile=profile,
         missing=missing,
         reference=rec.ReferenceFacts(name="TensorFlow Lite Micro", versions=reference.versions) if reference else None,
         samples=_raw(samples, outcome, reference),
@@ -137,13 +149,13 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
     )
 
 
-def built_image(plan: Plan) -> Image:
+def built_image(plan: Plan, profile: bool = False) -> Image:
     """Return the image of `plan`, from the cache or built now; its target need not be here."""
     suite, task = _task(plan)
     framework: Framework = load("frameworks", plan.framework)()
     model = Model(task.id, model_file(task, suite, plan.model_folders), task.model.sha256)
     request = Request(model, plan.board.core_info, framework.check_options(dict(plan.options)), dict(plan.places))
-    return build(plan.board, framework, request, cache_folder())
+    return build(plan.board, framework, request, cache_folder(), profile)
 
 
 def _task(plan: Plan) -> tuple[Suite, Task]:
@@ -191,10 +203,7 @@ def _execute(setting: _Setting, image: Image, samples: Samples, progress: Progre
     """Run the image on its target: first timed, one sample at a time, then all samples for their outputs."""
     task = setting.task
     timed_inputs = samples.inputs[: task.latency.samples]
-    with setting.target.run(image.path, setting.plan.board, setting.settings) as running, _post_mortem(running, image):
-        client = Client(running.stream, timeout_s=task.timeout_s)
-        client.hello(within_s=_HELLO_S)
-        client.require(image.manifest.build_id)
+    with _device(setting, image) as client:
         timed = tuple(
             _collect(client.infer(timed_inputs, repeats=task.latency.repeats, measure=True, depth=1),
                      "timing", len(timed_inputs), progress)
@@ -212,6 +221,37 @@ def _execute(setting: _Setting, image: Image, samples: Samples, progress: Progre
                 hint="the model keeps state between inferences, or writes where it should not",
             )
     return _Outcome(timed, outputs, arena_bytes, asdict(client.stats))
+
+
+@contextmanager
+def _device(setting: _Setting, image: Image) -> Iterator[Client]:
+    """Run `image` on its target and give a client that knows that it is this image."""
+    with setting.target.run(image.path, setting.plan.board, setting.settings) as running, _post_mortem(running, image):
+        client = Client(running.stream, timeout_s=setting.task.timeout_s)
+        client.hello(within_s=_HELLO_S)
+        client.require(image.manifest.build_id)
+        yield client
+
+
+def _profile(setting: _Setting, samples: Samples, outcome: _Outcome, progress: Progress) -> Profile:
+    """Run the plan's other image, which times each operator, on a few samples.
+
+    Raises `Unavailable` when there is none: the framework does not tell its operators apart, or images are precompiled.
+    """
+    plan = setting.plan
+    if plan.firmware is not None:
+        raise Unavailable("precompiled images hold no profile", hint="build the image here: leave out --hil-firmware")
+    progress("building", 0, 0)
+    image = built_image(plan, profile=True)
+    counts = []
+    with _device(setting, image) as client:
+        for index, data in enumerate(samples.inputs[:_PROFILED]):
+            progress("profiling", index + 1, min(_PROFILED, len(samples.inputs)))
+            (inference,) = client.infer([data], depth=1)
+            if inference.output != outcome.outputs[index]:
+                raise UnstableOutput(f"sample {index} gives another output when operators are timed")
+            counts.append(client.profile())
+    return profile_of(counts, image.manifest.model.operators, plan.board, image.manifest.build_id)
 
 
 def _collect(inferences: Iterator[Inference], phase: str, total: int, progress: Progress) -> Iterator[Inference]:

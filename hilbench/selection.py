@@ -36,12 +36,13 @@ class Selection:
     model_folders: tuple[Path, ...] = ()
     firmware: Path | None = None
     places: tuple[tuple[str, Path], ...] = ()
+    profile: bool = False
 
     def plans(self, suite_path: Path, task: Task) -> list[Plan]:
         """Return one plan for each board and framework. Without a framework, a board's own default is taken."""
         return [
             Plan(suite_path, task.id, choice.board, choice.target, framework.name, framework.options, self.samples,
-                 self.model_folders, self.firmware, self.places)
+                 self.model_folders, self.firmware, self.places, self.profile)
             for choice in self.boards
             for framework in self.frameworks or (default_framework(choice),)
         ]  # fmt: skip

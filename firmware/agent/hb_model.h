@@ -33,6 +33,23 @@ int hb_model_invoke(void);
 /* Bytes of tensor memory in use after hb_model_init(), or 0 if the framework cannot tell. */
 uint32_t hb_model_arena_used(void);
 
+/* Optional: why hb_model_init() or hb_model_invoke() failed, in words for the user. */
+const char *hb_model_message(void);
+
+/* RAM that nothing else of the image uses (from the port's linker script; begins at a multiple of 16). A
+ * framework that plans its memory on the device takes its arena from the beginning of it. Only what
+ * hb_model_arena_used() then says is reported as RAM of the model. */
+extern uint8_t hb_port_spare_begin[], hb_port_spare_end[];
+
+/* Optional: ends operator `index` of hb_model_invoke(); what ran since the last end was its work. An index
+ * that is no operator's stands for the runtime. Costs nothing but in images that are built for a profile. */
+#ifdef HB_PROFILE
+void hb_profile_operator(uint32_t index);
+#define HB_OPERATOR_DONE(index) hb_profile_operator(index)
+#else
+#define HB_OPERATOR_DONE(index) ((void)0)
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -32,6 +32,8 @@
 #define HB_STATUS_STACK_OVERFLOW  4u
 #define HB_REGION_MANIFEST        0u
 #define HB_REGION_OUTPUT          1u
+#define HB_REGION_MESSAGE         2u
+#define HB_REGION_PROFILE         3u
 #define HB_HELLO_BYTES            4u
 #define HB_INFO_BYTES             44u
 #define HB_START_BYTES            6u

@@ -6,7 +6,13 @@
 #include "hb_config.h"
 #include "hb_model.h"
 #include "hb_port.h"
+#include "profile.h"
 #include "stack.h"
+
+/* For models that have nothing to say. */
+__attribute__((weak)) const char *hb_model_message(void) {
+    return "";
+}
 
 static bool usable;
 static uint32_t invocations;
@@ -63,9 +69,9 @@ static uint8_t run_once(const hb_job *job, uint32_t repeat, uint64_t times[3]) {
     times[0] = hb_port_stop();
 
     hb_port_trigger(1);
-    hb_port_start();
+    hb_profile_start();
     int failed = hb_model_invoke();
-    times[1] = hb_port_stop();
+    times[1] = hb_profile_stop();
     hb_port_trigger(0);
     invocations++;
 

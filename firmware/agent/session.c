@@ -6,6 +6,7 @@
 #include "hb_config.h"
 #include "hb_model.h"
 #include "hb_port.h"
+#include "profile.h"
 
 #define INPUT_BYTES  ((uint32_t)HB_INPUT_BYTES)
 #define OUTPUT_BYTES ((uint32_t)HB_OUTPUT_BYTES)
@@ -191,6 +192,17 @@ static void read_output(const hb_frame *frame) {
     send_block(frame, outputs[sample % HB_SLOTS], kept ? OUTPUT_BYTES : 0);
 }
 
+static void read_message(const hb_frame *frame) {
+    const char *message = hb_model_message();
+    send_block(frame, (const uint8_t *)message, (uint32_t)strlen(message));
+}
+
+static void read_profile(const hb_frame *frame) {
+    uint32_t count;
+    const uint8_t *bytes = hb_profile_bytes(&count);
+    send_block(frame, bytes, count);
+}
+
 static void answer_in_session(const hb_frame *frame) {
     if (frame->type == HB_FRAME_DATA && frame->bytes >= HB_DATA_BYTES) {
         data(frame);
@@ -199,6 +211,12 @@ static void answer_in_session(const hb_frame *frame) {
     } else if (frame->type == HB_FRAME_READ && frame->bytes == HB_READ_BYTES &&
                frame->payload[0] == HB_REGION_OUTPUT) {
         read_output(frame);
+    } else if (frame->type == HB_FRAME_READ && frame->bytes == HB_READ_BYTES &&
+               frame->payload[0] == HB_REGION_MESSAGE) {
+        read_message(frame);
+    } else if (frame->type == HB_FRAME_READ && frame->bytes == HB_READ_BYTES &&
+               frame->payload[0] == HB_REGION_PROFILE) {
+        read_profile(frame);
     }
 }
 

@@ -68,7 +68,8 @@ class Emitted:
 
     For Cortex-M: C or assembly `sources`, ready `objects`, `include_dirs` and extra compiler `flags`, which together
     implement `hb_model.h`. For the host: a Python `program` (a module's dotted name) run with `data` files beside it.
-    `arena_bytes` is the memory planned for tensors; None when only the running model knows.
+    `arena_bytes` is the memory planned for tensors; None when only the running model knows. `profiled`: the code tells
+    the agent where each of `operators` ends (`HB_OPERATOR_DONE`).
     """
 
     inputs: tuple[TensorInfo, ...]
@@ -82,6 +83,7 @@ class Emitted:
     arena_bytes: int | None = None
     operators: tuple[str, ...] = ()
     macs: int | None = None
+    profiled: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -18,23 +18,24 @@ from hilbench.images.cache import cached, keep, workspace
 from hilbench.images.image import ELF_SUFFIX, HOST_SUFFIX, Image
 from hilbench.images.manifest import Manifest, ManifestCompiler, ManifestFramework, ManifestModel
 from hilbench.images.recipe import STACK_BYTES, Recipe, board_digest
-from hilbench.images.toolchain import Toolchain, clean_environment, find_toolchain
+from hilbench.images.toolchain import Toolchain, clean_environment, find_toolchain, require_cxx
 
 _TIMEOUT_S = 600
+_CXX = {".cc", ".cpp", ".cxx"}  # as firmware/CMakeLists.txt
 
 
-def build(board: Board, framework: Framework, request: Request, cache: Path) -> Image:
+def build(board: Board, framework: Framework, request: Request, cache: Path, profile: bool = False) -> Image:
     """Return the image of what `request` asks of `framework`, for `board`: from the cache or freshly built.
 
-    Raises `Unavailable` (framework or compiler missing), `UnsupportedModel`, `ModelError`, `BuildError` (compiler or
-    linker), `StoreError` (the cache cannot be written).
+    Raises `Unavailable` (framework or compiler missing, or a `profile` that the framework cannot give),
+    `UnsupportedModel`, `ModelError`, `BuildError` (compiler or linker), `StoreError` (the cache cannot be written).
     """
     model, core = request.model, request.core
     here = framework.available(core, request.paths)
     if not here.ok:
         raise Unavailable(here.reason, where=framework.name, hint=here.remedy or None)
     toolchain = None if core.is_host else find_toolchain(core)
-    recipe = Recipe(board, framework, request, toolchain)
+    recipe = Recipe(board, framework, request, toolchain, profile)
     build_id = recipe.build_id
     if found := cached(cache, build_id, ELF_SUFFIX if toolchain else HOST_SUFFIX):
         return found
@@ -49,11 +50,15 @@ def build(board: Board, framework: Framework, request: Request, cache: Path) -> 
         sources = work / "model"
         sources.mkdir()
         emitted = framework.emit(request, sources)
+        if profile and not emitted.profiled:
+            raise Unavailable(f"{framework.name} does not tell its operators apart on {core.title}")
         manifest = _manifest(recipe, build_id, emitted)
+        if toolchain and any(source.suffix in _CXX for source in emitted.sources):
+            require_cxx(toolchain, core)
         if toolchain is None:
             made = host.pack(emitted, _canonical(manifest), work)
         else:
-            made = _compile(toolchain, board, emitted, manifest, work)
+            made = _compile(toolchain, recipe, emitted, manifest, work)
         return keep(cache, made, build_id)
 
 
@@ -101,13 +106,13 @@ def _model_flags(emitted: Emitted) -> tuple[str, ...]:
     return emitted.flags if any(flag.startswith("-O") for flag in emitted.flags) else ("-O2", *emitted.flags)
 
 
-def _compile(toolchain: Toolchain, board: Board, emitted: Emitted, manifest: Manifest, work: Path) -> Path:
+def _compile(toolchain: Toolchain, recipe: Recipe, emitted: Emitted, manifest: Manifest, work: Path) -> Path:
     """Write the configuration that `firmware/CMakeLists.txt` reads, run CMake, and return the ELF's path."""
-    config, tree = work / "config", work / "build"
+    board, config, tree = recipe.board, work / "config", work / "build"
     config.mkdir()
     (config / "manifest.json").write_bytes(_canonical(manifest))
     (config / "hb_config.h").write_text(_config_header(board, emitted, manifest.build_id))
-    (config / "image.cmake").write_text(_image_cmake(board, emitted, work))
+    (config / "image.cmake").write_text(_image_cmake(recipe, emitted, work))
     firmware = resources.FIRMWARE
     toolchain_file = firmware / "cmake" / "arm-none-eabi.cmake"
     _run(
@@ -139,10 +144,14 @@ def _config_header(board: Board, emitted: Emitted, build_id: str) -> str:
     return "\n".join(["/* Written by hilbench for one image. */", *lines, f"#define HB_BUILD_ID_INIT {{{build}}}", ""])
 
 
-def _image_cmake(board: Board, emitted: Emitted, work: Path) -> str:
+def _image_cmake(recipe: Recipe, emitted: Emitted, work: Path) -> str:
     """Return `image.cmake`: what to compile, and prefix maps that keep this folder's name out of the image."""
+    board = recipe.board
     assert board.port is not None
-    maps = [f"-ffile-prefix-map={work}/model=model", f"-ffile-prefix-map={work}=image",
+    ours = (work, resources.FIRMWARE)
+    foreign = [path for path in emitted.include_dirs if not any(path.is_relative_to(folder) for folder in ours)]
+    maps = [*(f"-ffile-prefix-map={path}=include{index}" for index, path in enumerate(foreign)),
+            f"-ffile-prefix-map={work}/model=model", f"-ffile-prefix-map={work}=image",
             f"-ffile-prefix-map={resources.FIRMWARE}=firmware"]  # fmt: skip
     lists: dict[str, Iterable[object]] = {
         "HB_PORT": [board.port.name],
@@ -152,6 +161,7 @@ def _image_cmake(board: Board, emitted: Emitted, work: Path) -> str:
         "HB_MODEL_INCLUDES": emitted.include_dirs,
         "HB_MODEL_FLAGS": _model_flags(emitted),
         "HB_PREFIX_MAPS": maps,
+        **({"HB_PROFILE": [len(emitted.operators)]} if recipe.profile else {}),
     }
     return "".join(f"set({name} {' '.join(f'[==[{item}]==]' for item in items)})\n" for name, items in lists.items())
 

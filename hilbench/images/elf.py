@@ -30,6 +30,7 @@ _BROKEN = (
 _NOT_OURS = "name an ELF that `hilbench build` wrote"
 _AGENT = frozenset({".vectors", ".hb_agent", MANIFEST, ".hb_agent_data", ".hb_agent_bss", ".hb_handler_stack"})
 _STACK = ".hb_stack"
+_SPARE = "hb_port_spare_begin"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Sizes:
     `flash_*` is what must be kept when power is off: code, constants, and the initial values of data. `ram_*` is what
     is written while running: data and zero-initialised data. `stack_reserved` is the model's stack, which is in neither
     `ram_model` nor `ram_agent`. `sections` are the allocated sections by name, as the linker laid them out.
+    `spare_used` says that the model takes its arena from RAM that no section sets aside (`hb_model.h`).
     """
 
     flash_model: int
@@ -62,6 +64,7 @@ class Sizes:
     ram_agent: int
     stack_reserved: int
     sections: dict[str, int] = field(default_factory=dict, compare=False)
+    spare_used: bool = False
 
     @property
     def flash_total(self) -> int:
@@ -145,6 +148,7 @@ class Elf:
             ram_agent=ram["agent"],
             stack_reserved=ram["stack"],
             sections=sections,
+            spare_used=self.symbol(_SPARE) is not None,
         )
 
     def symbol(self, name: str) -> int | None:

@@ -29,12 +29,16 @@ def board_digest(board: Board) -> str:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One image to be: what `request` asks of `framework`, on `board`, by the `toolchain` (None on the host)."""
+    """One image to be: what `request` asks of `framework`, on `board`, by the `toolchain` (None on the host).
+
+    With `profile` it times each operator; it is then another image, and no other number is taken from it.
+    """
 
     board: Board
     framework: Framework
     request: Request
     toolchain: Toolchain | None
+    profile: bool = False
 
     @property
     def build_id(self) -> str:
@@ -48,6 +52,7 @@ class Recipe:
             "compiler": [tools.version, tools.linker, tools.libraries] if tools else None,
             "flags": list(self.board.core_info.gcc_flags),
             "stack": STACK_BYTES,
+            "profile": self.profile,
             "sources": _digest(self._sources()),
         }
         text = json.dumps(ingredients, sort_keys=True, separators=(",", ":"))

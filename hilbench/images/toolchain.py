@@ -55,6 +55,15 @@ def find_toolchain(core: Core) -> Toolchain:
     return Toolchain(gcc, cmake, _first_line(gcc, "--version"), linker, digest.hexdigest())
 
 
+def require_cxx(toolchain: Toolchain, core: Core) -> None:
+    """Raise `Unavailable` when the compiler has no C++ library for `core`: distributions package it by itself."""
+    if not Path(_first_line(toolchain.gcc, *core.gcc_flags, "-print-file-name=libstdc++.a")).is_absolute():
+        raise Unavailable(
+            "arm-none-eabi-gcc has no C++ library, which this framework's code needs",
+            hint="apt install libstdc++-arm-none-eabi-newlib",
+        )
+
+
 def clean_environment() -> dict[str, str]:
     """Return the environment without what would silently change an image: compilers, flags, and search paths."""
     return {name: value for name, value in os.environ.items() if not _SHAPES_A_BUILD.fullmatch(name)}

@@ -9,10 +9,12 @@ for inference in client.infer(inputs):
 
 from __future__ import annotations
 
+import contextlib
 import random
+import struct
 from collections.abc import Callable, Iterator, Sequence
 
-from hilbench.errors import DeviceFault, LinkError, LinkTimeout, ModelError, WrongImage
+from hilbench.errors import DeviceFault, LinkError, LinkTimeout, ModelError, TargetCrashed, WrongImage
 from hilbench.link.hello import say_hello
 from hilbench.link.line import Answer, Line, LinkStats
 from hilbench.link.protocol import MAX_REPEATS, SLOTS, Block, Frame, Info, Read, Region, Start, Started
@@ -20,6 +22,9 @@ from hilbench.link.transfer import Inference, Transfer
 from hilbench.targets.base import Stream
 
 __all__ = ["Client", "DeviceFault", "Inference", "LinkStats"]
+
+_MESSAGE_S = 2.0
+"""A device whose model failed is idle: it answers at once, or never."""
 
 
 class Client:
@@ -109,7 +114,34 @@ class Client:
     ) -> Iterator[Inference]:
         self._start(repeats, measure)
         transfer = Transfer(self._line, info, inputs, repeats=repeats, depth=depth, timeout_s=self._timeout_s)
-        yield from transfer.run()
+        try:
+            yield from transfer.run()
+        except TargetCrashed as crash:
+            message = self._message()
+            raise TargetCrashed(f"{crash.what}: {message}" if message else crash.what, hint=crash.hint) from None
+
+    def profile(self) -> tuple[int, ...]:
+        """Return what each operator of the last inference took, in the board's counter units, then what the rest took.
+
+        Empty for an image that was not built for a profile. Call it when an `infer` has ended.
+        """
+        data = b""
+        while block := self._read(Region.PROFILE, len(data)).data:
+            data += block
+        return tuple(number for (number,) in struct.iter_unpack("<Q", data))
+
+    def _message(self) -> str:
+        """Return what the model says of its failure, on one line; empty if nothing, or if the device is silent."""
+
+        def read(payload: bytes) -> Block | None:
+            block = Block.unpack(payload)
+            return block if block and block.region == Region.MESSAGE else None
+
+        question = Read(Region.MESSAGE, 0, 0).pack()
+        with contextlib.suppress(LinkError):
+            if block := self._line.ask(Frame.READ, question, (Frame.BLOCK, read), _MESSAGE_S):
+                return "; ".join(block.data.decode("utf-8", "replace").split("\r\n")).strip("; \n")
+        return ""
 
     def _known(self) -> Info:
         if self._info is None:

@@ -67,10 +67,16 @@ class Status(IntEnum):
 
 
 class Region(IntEnum):
-    """What READ reads."""
+    """What READ reads.
+
+    MESSAGE is what the model says of its failure, as text. PROFILE is what each operator of the last inference took:
+    one u64 an operator, in the board's counter units, then one for the rest; nothing if the image gives no profile.
+    """
 
     MANIFEST = 0
     OUTPUT = 1
+    MESSAGE = 2
+    PROFILE = 3
 
 
 @dataclass(frozen=True)

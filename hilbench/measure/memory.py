@@ -9,15 +9,20 @@ from hilbench.measure.metric import Metric
 def memory_metrics(sizes: Sizes, arena_bytes: int | None, stack_bytes: int) -> dict[str, Metric]:
     """Return `flash`, `ram`, `stack` and (when known) `arena`, in bytes.
 
-    `flash` is the model with its kernels and runtime, without the agent; `ram` likewise, plus the model's stack.
+    `flash` is the model with its kernels and runtime, without the agent; `ram` likewise, plus the model's stack. An
+    arena that was planned on the device lies in RAM that no section sets aside: what was used of it counts.
     """
+    arena_beside = (arena_bytes or 0) if sizes.spare_used else 0
 
     def count(value: int, detail: str) -> Metric:
         return Metric(value=value, unit="B", basis="counted", detail=detail)
 
     metrics = {
         "flash": count(sizes.flash_model, "model, kernels and runtime; without the agent"),
-        "ram": count(sizes.ram_model + stack_bytes, "static memory of model and runtime, and the stack used"),
+        "ram": count(
+            sizes.ram_model + arena_beside + stack_bytes,
+            "static memory and arena of model and runtime, and the stack used",
+        ),
         "stack": count(stack_bytes, "high-water mark of the model's own stack over the timed samples"),
     }
     if arena_bytes:

@@ -35,6 +35,7 @@ OPTIONS = (
     Option("--hil-firmware", "hil_firmware", "run the precompiled images of DIR: no compiler needed", "path", "DIR"),
     *(Option(place.flag, place.ini, place.help, "path", "PATH") for place in PLACES),
     Option("--hil-store", "hil_store", "keep records here (default: .hilbench/records)", "path", "STORE"),
+    Option("--hil-profile", "hil_profile", "also show what each operator of a model takes", "flag"),
     Option("--hil-require", "hil_require", "what cannot be run here fails instead of being skipped", "flag"),
 )
 

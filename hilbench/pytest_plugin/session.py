@@ -43,6 +43,7 @@ def selection(config: pytest.Config) -> Selection:
                 model_folders=catalog.model_folders(models),
                 firmware=Path(firmware) if firmware else None,
                 places=find_places(places(config)),
+                profile=bool(value(config, "hil_profile")),
             )
         except (HilbenchError, ValueError) as error:
             raise pytest.UsageError(str(error)) from None

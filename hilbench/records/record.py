@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from hilbench.catalog.suite import Bound
 from hilbench.errors import StoreError
 from hilbench.measure.metric import Metric, Part
+from hilbench.measure.profile import Profile
 
 SCHEMA: Literal["hilbench.record/1"] = "hilbench.record/1"
 
@@ -117,6 +118,7 @@ class Record(Part):
     source: dict[str, str]
     metrics: dict[str, Metric]
     bars: dict[str, Bound] = Field(description="what the suite's `expect:` asked of this run")
+    profile: Profile | None = None
     missing: dict[str, str] = Field(description="metrics that this run could not have, with the reason")
     samples: Samples
     link: dict[str, int]

@@ -17,6 +17,7 @@ from hilbench.measure.metric import Metric
 from hilbench.measure.units import friendly, percent
 from hilbench.records import fair
 from hilbench.records.record import Record
+from hilbench.reports.profile import print_profiles
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def print_tables(console: Console, records: Sequence[Record], not_run: Sequence[
         console.print(wide if fits else _tall(ranking))
         for line in [*_unranked(ranking), *_built_apart(group)]:
             console.print(Text(line, style="dim"))
+        print_profiles(console, [standing.record for standing in ranking.standings])
     for line in [*_kept_apart(groups), *_notes(records), *_not_run(not_run)]:
         console.print(Text(line, style="dim"))
 

@@ -85,6 +85,7 @@ class TVM:
             arena_bytes=written.arena_bytes,
             operators=graph.operator_names(),
             macs=graph.macs(),
+            profiled=True,
         )
 
 

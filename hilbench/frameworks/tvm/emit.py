@@ -174,15 +174,16 @@ class _Model:
     def _step(self, step: int, call: Call, operator: str) -> list[str]:
         arguments = [self._place(argument) for argument in (*call.arguments, call.output)]
         comment = f"/* {operator} */"
+        done = f"HB_OPERATOR_DONE({call.operator});"
         if isinstance(call.kernel, kernel.Pad):
-            return [comment, f"hb_pad_s8({', '.join([f'&pad_{step}', *arguments])});"]
+            return [comment, f"hb_pad_s8({', '.join([f'&pad_{step}', *arguments])});", done]
         if isinstance(call.kernel, kernel.Softmax):
             sizes = [str(call.kernel.rows), str(call.kernel.depth)]
-            return [comment, f"hb_softmax_s8({', '.join(arguments + sizes)});"]
+            return [comment, f"hb_softmax_s8({', '.join(arguments + sizes)});", done]
         workspace = len(self.program.value_bytes) + step
         lines = [f"hb_tvm_workspace = arena + {self.arena.offsets[workspace]};"] if self.workspaces[step] else []
         run = f"if ({self.names[call.kernel]}({', '.join(arguments)}) != 0) {{"
-        return [comment, *lines, run, f"    return {call.operator + 1};", "}"]
+        return [comment, *lines, run, f"    return {call.operator + 1};", "}", done]
 
 
 _TEMPLATE = """\
