@@ -50,6 +50,17 @@ def test_frameworks_say_what_is_in_the_way():
     assert not on_host["tvm"]["ok"]
 
 
+def test_frameworks_say_before_any_build_which_can_run_a_model():
+    asked = ["frameworks", DIGITS.parent / "digits" / "digits.tflite", "--board=mps2-an386", "--json"]
+    rows = {row["framework"]: row for row in json.loads(hilbench(*asked, HILBENCH_TFLM_SDK="").stdout)}
+    assert rows["tvm"]["ok"]
+    assert rows["tvm"]["versions"]["apache-tvm"].startswith("0.27")
+    assert not rows["tflm"]["ok"]
+    assert "--hil-tflm-sdk" in rows["tflm"]["remedy"]
+    (only,) = json.loads(hilbench(*asked, "--framework=tvm").stdout)
+    assert only == rows["tvm"]
+
+
 def test_the_doctor_finds_this_machine_fit_and_names_what_is_missing(tmp_path: Path):
     done = hilbench("doctor", "--json")
     assert done.returncode == 0, done.stdout
@@ -73,6 +84,8 @@ def test_schemas_are_printed(what: str):
         (["build", DIGITS, "--board=qemu", "--framework=tvm:codgen=c"], 2, "codgen"),
         (["build", DIGITS, "--board=qemu", "--framework=tflm"], 3, "no TFLM SDK"),
         (["frameworks", "nowhere.tflite"], 2, "nowhere.tflite"),
+        (["frameworks", "--framework=tvm:codgen=c"], 2, "codgen"),
+        (["frameworks", "--hil-tflm-sdk=nowhere"], 2, "--hil-tflm-sdk: there is no 'nowhere'"),
         (["bild"], 2, "bild"),
     ],
 )

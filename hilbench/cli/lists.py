@@ -11,11 +11,11 @@ import click
 
 from hilbench import catalog, plugins
 from hilbench.catalog.board import Board
-from hilbench.catalog.core import CORES
+from hilbench.catalog.core import Core
 from hilbench.cli.output import json_option, place_options, print_json, print_table
 from hilbench.errors import CatalogError, ModelError, Unavailable
 from hilbench.frameworks.base import Framework, Model, Request, Support
-from hilbench.selection import find_places
+from hilbench.selection import FrameworkChoice, find_places, parse_frameworks
 from hilbench.targets.base import Target
 
 
@@ -85,35 +85,42 @@ def suites(paths: tuple[Path, ...], as_json: bool) -> None:
 @click.command()
 @click.argument("model", required=False, type=click.Path(path_type=Path))
 @click.option("--board", default="qemu", show_default=True, help="The board whose core counts.")
+@click.option("--framework", "chosen", multiple=True, metavar="NAME[:KEY=VALUE]", help="Only these; repeatable.")
 @place_options
 @json_option
-def frameworks(model: Path | None, board: str, as_json: bool, **given: Path | None) -> None:
-    """List the frameworks, and whether each can be used for a board here: with MODEL, for that model."""
-    choice = catalog.resolve([board])[0]
-    core = CORES[choice.board.core]
-    asked, places = _model(model) if model else None, dict(find_places(given))
-    rows = []
-    for name in plugins.names("frameworks"):
-        try:
-            framework: Framework = plugins.load("frameworks", name)()
-            request = Request(asked, core, framework.check_options({}), places) if asked else None
-            here = framework.available(core, places)
-            if here.ok and request:
-                here = framework.supports(request)
-            versions = dict(framework.versions(request)) if here.ok and request else {}
-            title = framework.title
-        except Unavailable as error:
-            here, versions, title = Support(False, error.what, error.hint or ""), {}, ""
-        rows.append({"framework": name, "title": title, "ok": here.ok, "reason": here.reason, "remedy": here.remedy,
-                     "versions": versions})  # fmt: skip
+def frameworks(model: Path | None, board: str, chosen: tuple[str, ...], as_json: bool, **given: Path | None) -> None:
+    """List the frameworks, and whether each can be used for a board here: with MODEL, for that model.
+
+    Nothing is built. What cannot run says why, and what to do about it.
+    """
+    where = catalog.resolve([board])[0].board
+    places = dict(find_places(given))
+    asked = _model(model) if model else None
+    choices = parse_frameworks(chosen) or tuple(FrameworkChoice(name) for name in plugins.names("frameworks"))
+    rows = [_framework_row(choice, where.core_info, asked, places) for choice in choices]
     if as_json:
         print_json(rows)
         return
-    print_table(("framework", "what it is", f"on {choice.board.id}", "versions"), [
+    print_table(("framework", "what it is", f"{model.name} on {where.id}" if model else f"on {where.id}", "versions"), [
         (str(row["framework"]), str(row["title"]),
-         "ready" if row["ok"] else " — ".join(filter(None, (str(row["reason"]), str(row["remedy"])))),
-         ", ".join(f"{k} {v}" for k, v in dict(row["versions"]).items()))  # type: ignore[call-overload]
+         "yes" if row["ok"] else " — ".join(filter(None, ("no: " + str(row["reason"]), str(row["remedy"])))),
+         ", ".join(f"{name} {version}" for name, version in row["versions"].items()))
         for row in rows])  # fmt: skip
+
+
+def _framework_row(choice: FrameworkChoice, core: Core, model: Model | None, places: dict[str, Path]) -> dict[str, Any]:
+    title, versions = "", {}
+    try:
+        framework: Framework = plugins.load("frameworks", choice.name)()
+        title, here = framework.title, framework.available(core, places)
+        if here.ok and model is not None:
+            request = Request(model, core, framework.check_options(dict(choice.options)), places)
+            here = framework.supports(request)
+            versions = dict(framework.versions(request))
+    except Unavailable as error:
+        here = Support(False, error.what, error.hint or "")
+    return {"framework": str(choice), "title": title, "ok": here.ok, "reason": here.reason, "remedy": here.remedy,
+            "versions": versions}  # fmt: skip
 
 
 def _model(path: Path) -> Model:
