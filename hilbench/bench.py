@@ -40,14 +40,14 @@ from hilbench.images.image import Image
 from hilbench.images.precompiled import find_image
 from hilbench.images.recipe import board_digest
 from hilbench.link.client import Client, DeviceFault, Inference
-from hilbench.measure.accuracy import fidelity, top1
+from hilbench.measure.accuracy import top1
 from hilbench.measure.anomaly import auc, check_auc
 from hilbench.measure.latency import time_metrics
 from hilbench.measure.memory import memory_metrics
 from hilbench.measure.metric import Metric
 from hilbench.measure.profile import Profile, profile_of
-from hilbench.measure.reference import reference_outputs
 from hilbench.measure.reference_file import Reference, find_reference
+from hilbench.measure.references import judge_of
 from hilbench.plugins import load
 from hilbench.provenance import host_facts, source_facts
 from hilbench.records import record as rec
@@ -142,7 +142,9 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
         metrics=metrics,
         profile=profile,
         missing=missing,
-        reference=rec.ReferenceFacts(name="TensorFlow Lite Micro", versions=reference.versions) if reference else None,
+        reference=rec.ReferenceFacts(name=judge_of(setting.task.model.file).name, versions=reference.versions)
+        if reference
+        else None,
         samples=_raw(samples, outcome, reference),
         link=outcome.link,
         **_facts(setting, image, samples),
@@ -286,7 +288,7 @@ def reference_of(plan: Plan, image: Image, samples: Samples) -> Reference:
         if kept is not None:
             return kept
     path = model_file(task, suite, plan.model_folders)
-    outputs, versions = reference_outputs(path, samples.inputs)
+    outputs, versions = judge_of(task.model.file).outputs(path, samples.inputs, image.manifest.model.inputs)
     return Reference(tuple(outputs), dict(versions))
 
 
@@ -303,7 +305,7 @@ def _metrics(
         elif setting.task.accuracy == "auc":
             metrics["accuracy"] = auc(samples.inputs, outcome.outputs, labels, image.manifest.model.inputs, tensors)
     if reference is not None:
-        metrics |= fidelity(outcome.outputs, reference.outputs, tensors)
+        metrics |= judge_of(setting.task.model.file).compare(outcome.outputs, reference.outputs, tensors)
     arena_bytes = outcome.arena_bytes or image.manifest.arena_bytes
     if (elf := image.elf) is not None:
         metrics |= memory_metrics(elf.sizes(), arena_bytes, max(i.stack_bytes for i in outcome.timed))

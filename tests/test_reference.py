@@ -82,7 +82,7 @@ def test_no_inputs_give_no_outputs():
 
 
 def test_without_the_package_it_is_unavailable_with_a_remedy(monkeypatch):
-    monkeypatch.setattr(TFLM, "available", lambda self, core: Support(False, "not installed", "pip install it"))
+    monkeypatch.setattr(TFLM, "available", lambda self, core, paths: Support(False, "not installed", "pip install it"))
     with pytest.raises(Unavailable) as error:
         reference_outputs(digits(), [])
     assert error.value.hint == "pip install it"

@@ -24,7 +24,7 @@ def load_board(path: Path) -> Board:
     """Return the board in `path`, its targets' settings checked too. Raises `CatalogError` with all that is wrong."""
     document = yaml_file.read(path)
     mistakes = [*_named_as_file(document, "id", path.stem), *_target_mistakes(document)]
-    return _validated(document, Board, mistakes)
+    return validated(document, Board, mistakes)
 
 
 def load_suite(path: Path) -> Suite:
@@ -35,10 +35,10 @@ def load_suite(path: Path) -> Suite:
         del document.value["folder"]
         keys = [name for name in Suite.model_fields if name != "folder"]
         mistakes.append(Mistake("unknown key 'folder'", nearest("folder", keys), document.keys[("folder",)]))
-    return _validated(document, Suite, mistakes).model_copy(update={"folder": path.absolute().parent})
+    return validated(document, Suite, mistakes).model_copy(update={"folder": path.absolute().parent})
 
 
-def _validated(document: Document, model: type[_Model], mistakes: list[Mistake]) -> _Model:
+def validated(document: Document, model: type[_Model], mistakes: list[Mistake]) -> _Model:
     """Return the document's value as a `model`; raises one `CatalogError` with these mistakes and all others."""
     if not isinstance(document.value, dict):
         what = f"a {model.__name__.lower()} file holds keys and values, such as '{next(iter(model.model_fields))}: …'"

@@ -121,7 +121,9 @@ class Task(Strict):
     title: str = ""
     model: ModelRef
     dataset: Dataset
-    accuracy: Literal["top1"] | None = None
+    accuracy: Literal["top1", "auc"] | None = Field(
+        default=None, description="top1: the largest output is the label; auc: input and output differ more if faulty"
+    )
     latency: Latency = Latency()
     expect: dict[Metric, Bound] = Field(default_factory=dict)
     timeout_s: Number = Field(default=60.0, gt=0, description="longest silence of the device before it counts as hung")

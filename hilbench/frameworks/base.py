@@ -63,13 +63,25 @@ def takes(model: Model, *suffixes: str) -> Support:
 
 
 @dataclass(frozen=True)
+class Finished:
+    """An image that is ready to run, in an ELF (.elf), Intel HEX (.hex) or, from the address `base` on, as it is (.bin).
+
+    `build_id` (32 hexadecimal digits) is what it answers to `hello`; None when the manifest inside says so.
+    """
+
+    path: Path
+    base: int | None = None
+    build_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Emitted:
     """What a framework made of a model: the parts for a build, and the facts for a record.
 
     For Cortex-M: C or assembly `sources`, ready `objects`, `include_dirs` and extra compiler `flags`, which together
     implement `hb_model.h`. For the host: a Python `program` (a module's dotted name) run with `data` files beside it.
     `arena_bytes` is the memory planned for tensors; None when only the running model knows. `profiled`: the code tells
-    the agent where each of `operators` ends (`HB_OPERATOR_DONE`).
+    the agent where each of `operators` ends (`HB_OPERATOR_DONE`). With a finished `image`, nothing is compiled.
     """
 
     inputs: tuple[TensorInfo, ...]
@@ -80,6 +92,7 @@ class Emitted:
     flags: tuple[str, ...] = ()
     program: str | None = None
     data: tuple[Path, ...] = ()
+    image: Finished | None = None
     arena_bytes: int | None = None
     operators: tuple[str, ...] = ()
     macs: int | None = None

@@ -15,6 +15,7 @@ from hilbench.errors import BuildError, Unavailable, UnsupportedModel
 from hilbench.frameworks.base import Emitted, Framework, Request
 from hilbench.images import host
 from hilbench.images.cache import cached, keep, workspace
+from hilbench.images.finished import finish
 from hilbench.images.image import ELF_SUFFIX, HOST_SUFFIX, Image
 from hilbench.images.manifest import Manifest, ManifestCompiler, ManifestFramework, ManifestModel
 from hilbench.images.recipe import STACK_BYTES, Recipe, board_digest
@@ -57,6 +58,8 @@ def build(board: Board, framework: Framework, request: Request, cache: Path, pro
             require_cxx(toolchain, core)
         if toolchain is None:
             made = host.pack(emitted, _canonical(manifest), work)
+        elif emitted.image is not None:
+            made = finish(emitted.image, manifest, toolchain, work)
         else:
             made = _compile(toolchain, recipe, emitted, manifest, work)
         return keep(cache, made, build_id)
@@ -118,9 +121,9 @@ def _compile(toolchain: Toolchain, recipe: Recipe, emitted: Emitted, manifest: M
     _run(
         [toolchain.cmake, "-G", "Ninja", "-S", str(firmware), "-B", str(tree), f"-DHB_CONFIG_DIR={config}",
          f"-DHB_GCC={toolchain.gcc}", f"-DCMAKE_TOOLCHAIN_FILE={toolchain_file}"],
-        board,
+        board, work,
     )  # fmt: skip
-    _run([toolchain.cmake, "--build", str(tree)], board)
+    _run([toolchain.cmake, "--build", str(tree)], board, work)
     return tree / "image.elf"
 
 
@@ -166,9 +169,10 @@ def _image_cmake(recipe: Recipe, emitted: Emitted, work: Path) -> str:
     return "".join(f"set({name} {' '.join(f'[==[{item}]==]' for item in items)})\n" for name, items in lists.items())
 
 
-def _run(argv: list[str], board: Board) -> None:
-    """Run one step of the build. Raises `BuildError` with what the compiler or linker said first."""
+def _run(argv: list[str], board: Board, work: Path) -> None:
+    """Run one step of the build in `work`. Raises `BuildError` with what the compiler or linker said first."""
     code, text = _output(argv)
+    text = text.replace(f"{work}/model/", "")  # the model's files go by the names that they were given
     if code == 0:
         return
     if overflow := re.search(r"region `?(\w+)'? overflowed by (\d+) bytes", text):

@@ -22,6 +22,8 @@ from elftools.elf.elffile import ELFFile
 from hilbench.errors import ModelError
 
 MANIFEST = ".hb_manifest"
+BESIDE = ".hb_manifest_beside"
+"""Where the manifest is of an image that others finished: not loaded, and it counts for more than one inside."""
 _BROKEN = (
     *(ELFError, DWARFError, ConstructError),
     *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
@@ -117,7 +119,7 @@ class Elf:
     def manifest(self) -> bytes:
         """Return the bytes of the manifest inside. Raises `ModelError` when there is none, or only a part."""
         with _reading(self.path):
-            section = self._file.get_section_by_name(MANIFEST)
+            section = self._manifest_section()
             data = b"" if section is None else bytes(section.data())
         if section is None:
             raise ModelError(f"this ELF has no manifest (section {MANIFEST})", where=str(self.path), hint=_NOT_OURS)
@@ -127,6 +129,11 @@ class Elf:
         if not data:
             raise ModelError(f"its manifest (section {MANIFEST}) is empty", where=str(self.path), hint=_NOT_OURS)
         return data
+
+    def has_manifest(self) -> bool:
+        """Say whether there is a manifest inside."""
+        with _reading(self.path):
+            return self._manifest_section() is not None
 
     def sizes(self) -> Sizes:
         """Return what each part of the image costs in flash and RAM, in bytes."""
@@ -168,6 +175,9 @@ class Elf:
             if function is not None:
                 file, line = self._line_at(address)
         return Place(address, function, file, line)
+
+    def _manifest_section(self) -> Any:
+        return self._file.get_section_by_name(BESIDE) or self._file.get_section_by_name(MANIFEST)
 
     def _allocated(self) -> Iterator[Any]:
         return (s for s in self._file.iter_sections() if s["sh_flags"] & SH_FLAGS.SHF_ALLOC and s["sh_size"])

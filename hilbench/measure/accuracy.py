@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hilbench.measure.metric import Metric
 from hilbench.tensors import TensorInfo
 
-_Z95 = 1.959963984540054
+Z95 = 1.959963984540054
 """The 97.5 % point of the normal distribution."""
 
 
@@ -38,9 +38,9 @@ def top1(outputs: Sequence[bytes], labels: Sequence[int], tensors: Sequence[Tens
 
 def wilson(right: int, n: int) -> tuple[float, float]:
     """Return the 95 % Wilson score interval of `right` in `n` trials (Wilson 1927; Newcombe 1998, method 3)."""
-    share, z2 = right / n, _Z95**2
+    share, z2 = right / n, Z95**2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     return max(0.0, middle - half), min(1.0, middle + half)
 
 

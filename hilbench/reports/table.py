@@ -90,9 +90,18 @@ def _columns(records: Iterable[Record]) -> list[_Column]:
     for name, (title, show) in _SHOWN.items():
         for record in records:
             if metric := record.metrics.get(name):
-                heading = f"{metric.detail} [95 %]" if name == "accuracy" else title
+                heading = _heading(name, metric, record) or title
                 columns.setdefault((name, metric.basis), _Column(name, heading, metric.basis, show))
     return list(columns.values())
+
+
+def _heading(name: str, metric: Metric, record: Record) -> str:
+    """Return the heading of a metric that says more than its name; empty for the others."""
+    if name == "accuracy":
+        return f"{metric.detail} [95 %]"
+    if name == "fidelity" and record.reference and record.reference.name != "TensorFlow Lite Micro":
+        return f"{name} to {record.reference.name}"
+    return ""
 
 
 def _name(record: Record) -> str:

@@ -1,0 +1,28 @@
+/* Stands in for DLPack's header when an archive comes without: a tensor as its ABI lays it out. */
+#ifndef HB_MICROTVM_DLPACK_H
+#define HB_MICROTVM_DLPACK_H
+
+#include <stdint.h>
+
+typedef struct {
+    int32_t device_type;
+    int32_t device_id;
+} DLDevice;
+
+typedef struct {
+    uint8_t code;
+    uint8_t bits;
+    uint16_t lanes;
+} DLDataType;
+
+typedef struct {
+    void *data;
+    DLDevice device;
+    int32_t ndim;
+    DLDataType dtype;
+    int64_t *shape;
+    int64_t *strides;
+    uint64_t byte_offset;
+} DLTensor;
+
+#endif
