@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from hilbench.catalog.suite import Task
 from hilbench.errors import ModelError
 from hilbench.measure.accuracy import Z95
 from hilbench.measure.anomaly import anomaly_scores, auc, check_auc, newcombe, roc_auc
@@ -112,3 +114,14 @@ def test_what_has_no_auc_is_refused_and_told_why(labels: list[int], outputs: tup
 
 def test_an_autoencoder_may_have_another_shape_at_its_end():
     check_auc([0, 1], (TensorInfo("x", "int8", (1, 4, 2, 1), 1.0, 0),), (TensorInfo("y", "int8", (1, 8), 1.0, 0),))
+
+
+def test_a_task_judged_by_auc_needs_labels():
+    task = {
+        "id": "anomaly",
+        "model": {"file": "x.tflite", "sha256": "0" * 64},
+        "dataset": {"name": "noise", "random": {"seed": 1}},
+        "accuracy": "auc",
+    }
+    with pytest.raises(ValidationError, match="'auc' needs a data set with labels"):
+        Task.model_validate(task)

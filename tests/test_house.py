@@ -28,7 +28,12 @@ def test_mypy_strict():
 
 
 def test_clang_format():
-    files = [str(path) for folder in ("firmware", "tests") for path in sorted((ROOT / folder).rglob("*.[ch]"))]
+    files = [
+        str(path)
+        for folder in ("firmware", "tests")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in (".c", ".h", ".cc")
+    ]
     done = subprocess.run(
         [tool("clang-format"), "--dry-run", "--Werror", *files], cwd=ROOT, capture_output=True, text=True, check=False
     )

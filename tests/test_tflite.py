@@ -60,6 +60,7 @@ def test_everything_in_a_file_is_read(path: Path) -> None:
         "dilation_h_factor": 1,
         "dilation_w_factor": 1,
         "fused_activation_function": "RELU6",
+        "quantized_bias_type": "FLOAT32",
     }
     weights, bias = graph.tensors[1], graph.tensors[2]
     assert (weights.scales, weights.zero_points, weights.axis) == ((0.25, 0.125), (0, 0), 0)

@@ -40,11 +40,32 @@ _TABLES = {
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "ADD": "AddOptions",
+    "SUB": "SubOptions",
+    "MUL": "MulOptions",
+    "MAXIMUM": "MaximumMinimumOptions",
+    "MINIMUM": "MaximumMinimumOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "MAX_POOL_2D": "Pool2DOptions",
+    "MEAN": "ReducerOptions",
+    "SUM": "ReducerOptions",
     "SOFTMAX": "SoftmaxOptions",
+    "LEAKY_RELU": "LeakyReluOptions",
+    "HARD_SWISH": "HardSwishOptions",
+    "QUANTIZE": "QuantizeOptions",
+    "DEQUANTIZE": "DequantizeOptions",
     "RESHAPE": "ReshapeOptions",
+    "EXPAND_DIMS": "ExpandDimsOptions",
+    "SQUEEZE": "SqueezeOptions",
+    "TRANSPOSE": "TransposeOptions",
+    "SLICE": "SliceOptions",
+    "STRIDED_SLICE": "StridedSliceOptions",
+    "SPLIT": "SplitOptions",
+    "UNPACK": "UnpackOptions",
+    "PACK": "PackOptions",
+    "CONCATENATION": "ConcatenationOptions",
     "PAD": "PadOptions",
+    "PADV2": "PadV2Options",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
 }
 _ENUMS = {"padding": tflite.Padding, "fused_activation_function": tflite.ActivationFunctionType}
 
@@ -107,6 +128,7 @@ def _operator(b: flatbuffers.Builder, operator: Op, code: int) -> int:
     fields = {"opcode_index": code, "inputs": _ints(b, operator.inputs), "outputs": _ints(b, operator.outputs)}
     if table := _TABLES.get(operator.name):
         values = {n: getattr(_ENUMS[n], v) if n in _ENUMS else v for n, v in operator.options.items()}
+        values = {n: v if isinstance(v, (int, float)) else _ints(b, v) for n, v in values.items()}
         fields["builtin_options_type"] = getattr(tflite.BuiltinOptions, table)
         fields["builtin_options"] = _table(b, table, **values)
     return _table(b, "Operator", **fields)

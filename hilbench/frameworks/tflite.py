@@ -1,7 +1,7 @@
 """Reads a .tflite file into plain data: tensors, operators, inputs and outputs of its main graph. Runs nothing.
 
 The `tflite` package is the only reader of the file format; whatever the file holds, the outcome is a `Graph` or a
-`ModelError` that names the file.
+`ModelError` that names the file, in time and memory that its size bounds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hilbench.errors import ModelError, Unavailable
+from hilbench.errors import ModelError, Unavailable, UnsupportedModel
 from hilbench.tensors import TensorInfo
 
 Array = npt.NDArray[Any]
@@ -36,24 +36,36 @@ _NUMPY = {"BOOL": "bool"} | {
 _FIELDS: dict[str, tuple[str, ...]] = {
     "Conv2DOptions": (
         *("Padding", "StrideW", "StrideH", "DilationWFactor", "DilationHFactor"),
-        "FusedActivationFunction",
+        *("FusedActivationFunction", "QuantizedBiasType"),
     ),
     "DepthwiseConv2DOptions": (
         *("Padding", "StrideW", "StrideH", "DilationWFactor", "DilationHFactor"),
         *("DepthMultiplier", "FusedActivationFunction"),
     ),
     "Pool2DOptions": ("Padding", "StrideW", "StrideH", "FilterWidth", "FilterHeight", "FusedActivationFunction"),
-    "FullyConnectedOptions": ("FusedActivationFunction", "WeightsFormat", "KeepNumDims"),
+    "FullyConnectedOptions": ("FusedActivationFunction", "WeightsFormat", "KeepNumDims", "QuantizedBiasType"),
     "AddOptions": ("FusedActivationFunction",),
+    "SubOptions": ("FusedActivationFunction",),
+    "MulOptions": ("FusedActivationFunction",),
+    "ConcatenationOptions": ("Axis", "FusedActivationFunction"),
+    "LeakyReluOptions": ("Alpha",),
+    "PackOptions": ("Axis",),
+    "ReducerOptions": ("KeepDims",),
+    "ResizeNearestNeighborOptions": ("AlignCorners", "HalfPixelCenters"),
     "SoftmaxOptions": ("Beta",),
+    "StridedSliceOptions": ("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMask", "Offset"),
+    "UnpackOptions": ("Num", "Axis"),
 }
 # Fields that hold a number of an enumeration: told by its name ("SAME", "RELU6").
 _ENUMS = {
     "Padding": "Padding",
     "FusedActivationFunction": "ActivationFunctionType",
     "WeightsFormat": "FullyConnectedOptionsWeightsFormat",
+    "QuantizedBiasType": "TensorType",
 }
 _WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+# A file may be read over this many times: true vectors do not overlap, but small files are mostly tables.
+_READS = 8
 # What reading offsets out of a broken file ends in.
 _BROKEN = (struct.error, IndexError, ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError)
 
@@ -144,7 +156,8 @@ class Graph:
 def read(path: Path) -> Graph:
     """Read the main graph of the .tflite file `path`.
 
-    Raises `ModelError` for a file that is missing or is no TFLite model, `Unavailable` without the `tflite` package.
+    Raises `ModelError` for a file that is missing or is no TFLite model, `UnsupportedModel` for one that this reader
+    does not know, `Unavailable` without the `tflite` package.
     """
     try:
         data = path.read_bytes()
@@ -155,6 +168,8 @@ def read(path: Path) -> Graph:
         raise ModelError("this is not a TFLite model", where=str(path), hint="a file that TensorFlow Lite converted")
     try:
         return _Reader(_package(), data).graph()
+    except UnsupportedModel as error:
+        raise UnsupportedModel(error.what, where=str(path), hint=error.hint) from error
     except (*_BROKEN, ModelError) as error:
         detail = f": {error.what}" if isinstance(error, ModelError) else ""
         raise ModelError(
@@ -177,10 +192,9 @@ class _Reader:
 
     def __init__(self, package: ModuleType, data: bytes) -> None:
         self.package, self.data = package, data
+        self.left = _READS * len(data)
+        self.enumerations: dict[str, Mapping[int, str]] = {}
         self.model = package.Model.GetRootAsModel(data, 0)
-        self.operator_names = self._names("BuiltinOperator")
-        self.type_names = self._names("TensorType")
-        self.option_names = self._names("BuiltinOptions")
 
     def graph(self) -> Graph:
         if self.model.SubgraphsLength() < 1:
@@ -193,45 +207,76 @@ class _Reader:
             self._operator(index, graph.Operators(index), len(tensors))
             for index in self._range(graph.OperatorsLength(), "operators")
         )
-        inputs = _indices(graph.InputsAsNumpy(), len(tensors), 0)
-        outputs = _indices(graph.OutputsAsNumpy(), len(tensors), 0)
+        inputs = self._indices(graph.InputsAsNumpy(), len(tensors), 0)
+        outputs = self._indices(graph.OutputsAsNumpy(), len(tensors), 0)
         if not inputs or not outputs:
             raise ModelError("its graph has no input or no output")
         return Graph(tensors, operators, inputs, outputs)
 
-    def _names(self, enumeration: str) -> dict[int, str]:
-        values = vars(getattr(self.package, enumeration))
-        return {value: name for name, value in values.items() if isinstance(value, int)}
+    def _named(self, enumeration: str, value: int) -> str:
+        """Return a value's name; one that is newer than the package goes by its number."""
+        if enumeration not in self.enumerations:
+            values = vars(getattr(self.package, enumeration))
+            self.enumerations[enumeration] = {v: name for name, v in values.items() if isinstance(v, int)}
+        return self.enumerations[enumeration].get(value, f"{enumeration} {value}")
+
+    def _spend(self, count: int) -> None:
+        """Count what is read: only a file whose vectors overlap holds more than it has bytes."""
+        self.left -= count
+        if self.left < 0:
+            raise ModelError("its parts overlap")
 
     def _range(self, count: int, what: str) -> range:
         if count > len(self.data):
             raise ModelError(f"{count} {what}")
         return range(count)
 
+    def _integers(self, vector: Any) -> tuple[int, ...]:
+        """Return a vector of numbers; the package gives 0 in place of one that is absent."""
+        if isinstance(vector, int):
+            return ()
+        self._spend(vector.nbytes)
+        return tuple(vector.tolist())
+
+    def _indices(self, vector: Any, count: int, lowest: int) -> tuple[int, ...]:
+        indices = self._integers(vector)
+        for index in indices:
+            if not lowest <= index < count:
+                raise ModelError(f"there is no tensor {index}")
+        return indices
+
+    def _text(self, raw: bytes | None, otherwise: str) -> str:
+        """Return a name that a terminal can show."""
+        self._spend(len(raw or b""))
+        text = (raw or b"").decode("utf-8", "replace") or otherwise
+        return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+
     def _tensor(self, index: int, tensor: Any) -> Tensor:
-        kind = self.type_names[tensor.Type()]
-        shape = _integers(tensor.ShapeAsNumpy())
+        kind = self._named("TensorType", tensor.Type())
+        shape = self._integers(tensor.ShapeAsNumpy())
         if min(shape, default=0) < 0:
             raise ModelError(f"tensor {index} has the shape {shape}")
         if tensor.Sparsity() is not None:
-            raise ModelError(f"tensor {index} is sparse; only dense tensors can be read")
+            raise UnsupportedModel(f"tensor {index} is sparse; only dense tensors can be read")
         quantization = tensor.Quantization()
         scales: tuple[float, ...] = ()
         zero_points: tuple[int, ...] = ()
         axis = 0
         if quantization is not None and quantization.ScaleLength():
-            scales = tuple(float(scale) for scale in quantization.ScaleAsNumpy())
-            zero_points = _integers(quantization.ZeroPointAsNumpy()) or (0,)
+            vector = quantization.ScaleAsNumpy()
+            self._spend(vector.nbytes)
+            scales = tuple(vector.tolist())
+            zero_points = self._integers(quantization.ZeroPointAsNumpy()) or (0,)
             if len(zero_points) not in (1, len(scales)):
                 raise ModelError(f"tensor {index} has {len(scales)} scales and {len(zero_points)} zero points")
             zero_points = zero_points if len(zero_points) == len(scales) else zero_points * len(scales)
             axis = quantization.QuantizedDimension()
         dtype = _NUMPY.get(kind, kind.lower())
         data = self._data(index, self._buffer(tensor.Buffer()), kind, shape)
-        name = (tensor.Name() or b"").decode("utf-8", "replace")
-        return Tensor(name, dtype, shape, scales, zero_points, axis, data)
+        return Tensor(self._text(tensor.Name(), ""), dtype, shape, scales, zero_points, axis, data)
 
-    def _buffer(self, index: int) -> bytes:
+    def _buffer(self, index: int) -> Array:
+        """Return a view of a buffer's bytes."""
         if not 0 <= index < self.model.BuffersLength():
             raise ModelError(f"there is no buffer {index}")
         buffer = self.model.Buffers(index)
@@ -239,35 +284,36 @@ class _Reader:
             start, end = buffer.Offset(), buffer.Offset() + buffer.Size()
             if end > len(self.data):
                 raise ModelError(f"buffer {index} ends behind the file")
-            return self.data[start:end]
-        return bytes(buffer.DataAsNumpy()) if buffer.DataLength() else b""
+            return np.frombuffer(self.data, np.uint8)[start:end]
+        return np.asarray(buffer.DataAsNumpy() if buffer.DataLength() else [], np.uint8)
 
-    def _data(self, index: int, raw: bytes, kind: str, shape: tuple[int, ...]) -> Array | None:
-        if not raw:
+    def _data(self, index: int, raw: Array, kind: str, shape: tuple[int, ...]) -> Array | None:
+        if not raw.size:
             return None
         if kind not in _NUMPY:
-            return np.frombuffer(raw, np.uint8)
+            return raw
         dtype = np.dtype(_NUMPY[kind]).newbyteorder("<")
-        if len(raw) != math.prod(shape) * dtype.itemsize:
-            raise ModelError(f"tensor {index} of shape {shape} has {len(raw)} bytes")
+        if raw.size != math.prod(shape) * dtype.itemsize:
+            raise ModelError(f"tensor {index} of shape {shape} has {raw.size} bytes")
         return np.frombuffer(raw, dtype).reshape(shape)
 
     def _operator(self, index: int, operator: Any, tensors: int) -> Operator:
-        code = self.model.OperatorCodes(operator.OpcodeIndex())
         if not operator.OpcodeIndex() < self.model.OperatorCodesLength():
             raise ModelError(f"operator {index} has no code")
+        code = self.model.OperatorCodes(operator.OpcodeIndex())
         # Codes above 127 are in the newer field alone: schema.fbs, table OperatorCode.
-        name = self.operator_names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+        name = self._named("BuiltinOperator", max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
         if name == "CUSTOM":
-            name = (code.CustomCode() or b"CUSTOM").decode("utf-8", "replace")
-        inputs = _indices(operator.InputsAsNumpy(), tensors, -1)
-        outputs = _indices(operator.OutputsAsNumpy(), tensors, 0)
+            name = self._text(code.CustomCode(), name)
+        inputs = self._indices(operator.InputsAsNumpy(), tensors, -1)
+        outputs = self._indices(operator.OutputsAsNumpy(), tensors, 0)
         if name in _WITH_WEIGHTS and (len(inputs) < 2 or min(inputs[:2]) < 0 or not outputs):
             raise ModelError(f"operator {index} ({name}) lacks an input, weights or an output")
         return Operator(index, name, inputs, outputs, dict(self._options(operator)))
 
     def _options(self, operator: Any) -> Iterator[tuple[str, int | float | bool | str]]:
-        table, union = self.option_names.get(operator.BuiltinOptionsType(), ""), operator.BuiltinOptions()
+        table = self._named("BuiltinOptions", operator.BuiltinOptionsType())
+        union = operator.BuiltinOptions()
         if table not in _FIELDS or union is None:
             return
         options = getattr(self.package, table)()
@@ -275,17 +321,5 @@ class _Reader:
         for name in _FIELDS[table]:
             value = getattr(options, name)()
             if name in _ENUMS:
-                value = self._names(_ENUMS[name])[value]
+                value = self._named(_ENUMS[name], value)
             yield re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), value
-
-
-def _integers(vector: Any) -> tuple[int, ...]:
-    """Return a vector of numbers; the package gives 0 in place of one that is absent."""
-    return () if isinstance(vector, int) else tuple(int(value) for value in vector)
-
-
-def _indices(vector: Any, count: int, lowest: int) -> tuple[int, ...]:
-    indices = _integers(vector)
-    if any(not lowest <= index < count for index in indices):
-        raise ModelError(f"there is no tensor {next(i for i in indices if not lowest <= i < count)}")
-    return indices

@@ -1,5 +1,4 @@
-/* What a model that TVM compiled needs beside its kernels: padding, softmax, and memory for kernels that ask
- * for it. */
+/* What a model that TVM compiled needs beside its kernels: padding and softmax. */
 #ifndef HB_TVM_H
 #define HB_TVM_H
 
@@ -19,8 +18,5 @@ void hb_pad_s8(const hb_pad *pad, const int8_t *restrict x, int8_t *restrict out
  * term. */
 void hb_softmax_s8(const int8_t *restrict x, const int32_t *restrict exponentials, int8_t *restrict out,
                    uint32_t rows, uint32_t depth);
-
-/* Where the running kernel's workspace begins. The model sets it, with as much room as the kernel takes. */
-extern int8_t *hb_tvm_workspace;
 
 #endif

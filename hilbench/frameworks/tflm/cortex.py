@@ -89,6 +89,8 @@ def emit(request: Request, into: Path) -> Emitted:
         flags=_flags(request, library),
         operators=graph.operator_names(),
         macs=graph.macs(),
+        # A library without texts was built without profiling too: TFLM's micro_profiler.h, TF_LITE_STRIP_ERROR_STRINGS.
+        profiled=library.prints,
     )
 
 

@@ -1,4 +1,4 @@
-"""Writes a program as C: kernels.c (TVM's), constants.c and model.c, which implements firmware/agent/hb_model.h.
+"""Writes a program: kernels.c or kernels.o (TVM's), constants.c and model.c, which implements firmware/agent/hb_model.h.
 
 The text depends on the model and on TVM's version alone: no paths, no times, no floats, no order of a hash.
 """
@@ -13,20 +13,38 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hilbench.frameworks.tvm import kernel
+from hilbench.catalog.core import Core
+from hilbench.frameworks.tvm import (  # noqa: F401  (some register their kernels)
+    elementwise,
+    kernel,
+    lower,
+    movement,
+    packed_kernels,
+    wide,
+)
 from hilbench.frameworks.tvm.kernels import prim_func
-from hilbench.frameworks.tvm.lower import lower
 from hilbench.frameworks.tvm.plan import ALIGNMENT, Plan, Tenant, plan
 from hilbench.frameworks.tvm.program import Argument, Call, Program
 
 Array = npt.NDArray[Any]
 
-_C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t"}
+_C_TYPES = {name: f"{name}_t" for name in ("int8", "uint8", "int16", "int32", "int64")}
 _KINDS = {
     kernel.Conv2D: "conv2d",
+    kernel.PackedConv2D: "packed_conv2d",
     kernel.DepthwiseConv2D: "depthwise_conv2d",
+    kernel.PackedDepthwiseConv2D: "packed_depthwise_conv2d",
     kernel.Pool2D: "pool2d",
-    kernel.Add: "add",
+    kernel.WideConv2D: "wide_conv2d",
+    kernel.Sum: "sum",
+    kernel.Product: "product",
+    kernel.Extreme: "extreme",
+    kernel.Lookup: "lookup",
+    kernel.Rescale: "rescale",
+    kernel.Reduce: "reduce",
+    kernel.Move: "move",
+    kernel.Join: "join",
+    kernel.Resize: "resize",
 }
 _CONSTANTS_A_LINE = 24
 _OCTAL = [f"\\{byte:03o}" for byte in range(256)]
@@ -34,29 +52,36 @@ _OCTAL = [f"\\{byte:03o}" for byte in range(256)]
 
 @dataclass(frozen=True)
 class Written:
-    """The C files, in the order to compile them, and the bytes of the arena with all workspaces."""
+    """The C files and objects, in the order to compile or link them, and the bytes of the arena with all workspaces."""
 
     sources: tuple[Path, ...]
+    objects: tuple[Path, ...]
     arena_bytes: int
 
 
-def write(program: Program, operators: tuple[str, ...], into: Path) -> Written:
-    """Write the C of `program` into the folder `into`; `operators` are the names for its comments."""
+def write(program: Program, operators: tuple[str, ...], llvm: Core | None, into: Path) -> Written:
+    """Write the C of `program` into the folder `into`; `operators` are the names for its comments.
+
+    With `llvm`, the kernels are not C but an object for that core.
+    """
     names = _kernel_names(program.calls)
-    lowered = lower({name: prim_func(what) for what, name in names.items()})
+    target = lower.llvm_target(llvm) if llvm else lower.c_target()
+    lowered = lower.lower({name: prim_func(what) for what, name in names.items()}, target)
     workspaces = [lowered.workspace_bytes[names[c.kernel]] if c.kernel in names else 0 for c in program.calls]
     arena = plan(_tenants(program, workspaces))
     constants = _Constants(program.calls)
     model = _Model(program, names, workspaces, arena, constants)
-    texts = {
-        "kernels.c": lowered.source.rstrip("\n") + "\n",
-        "constants.c": constants.definitions(),
-        "model.c": model.text(lowered.prototypes, operators),
-    }
+    texts = {"constants.c": constants.definitions(), "model.c": model.text(lowered.prototypes, operators)}
+    objects: tuple[Path, ...] = ()
+    if llvm:
+        objects = (into / "kernels.o",)
+        lower.write_object(lowered, into / "kernels.o")
+    else:
+        texts = {"kernels.c": lower.source(lowered).rstrip("\n") + "\n", **texts}
     (into / "constants.h").write_text(constants.declarations())
     for name, text in texts.items():
         (into / name).write_text(text)
-    return Written(tuple(into / name for name in texts), arena.total)
+    return Written(tuple(into / name for name in texts), objects, arena.total)
 
 
 def _kernel_names(calls: Iterable[Call]) -> dict[kernel.Kernel, str]:
@@ -106,7 +131,8 @@ class _Constants:
         return self._names[self._key(array)]
 
     def _declaration(self, array: Array) -> str:
-        return f"const {_C_TYPES[array.dtype.name]} {self.name(array)}[{array.size}] __attribute__((aligned(4)))"
+        alignment = f"__attribute__((aligned({max(4, array.itemsize)})))"
+        return f"const {_C_TYPES[array.dtype.name]} {self.name(array)}[{array.size}] {alignment}"
 
     def declarations(self) -> str:
         lines = [f"extern {self._declaration(array)};" for array in self._arrays]
@@ -146,7 +172,6 @@ class _Model:
             prototypes="\n".join(f"{prototype};" for prototype in prototypes.values()),
             alignment=ALIGNMENT,
             arena=max(self.arena.total, ALIGNMENT),
-            workspace="int8_t *hb_tvm_workspace;\n" if any(self.workspaces) else "",
             statics="".join(f"{line}\n" for line in statics),
             inputs=self._tensors(self.program.inputs),
             outputs=self._tensors(self.program.outputs),
@@ -159,7 +184,7 @@ class _Model:
 
     def _place(self, argument: Argument) -> str:
         if isinstance(argument, int):
-            return f"arena + {self.arena.offsets[argument]}"
+            return f"AT({self.arena.offsets[argument]})"
         return self.constants.name(argument)
 
     def _statics(self, step: int, call: Call) -> list[str]:
@@ -180,10 +205,9 @@ class _Model:
         if isinstance(call.kernel, kernel.Softmax):
             sizes = [str(call.kernel.rows), str(call.kernel.depth)]
             return [comment, f"hb_softmax_s8({', '.join(arguments + sizes)});", done]
-        workspace = len(self.program.value_bytes) + step
-        lines = [f"hb_tvm_workspace = arena + {self.arena.offsets[workspace]};"] if self.workspaces[step] else []
-        run = f"if ({self.names[call.kernel]}({', '.join(arguments)}) != 0) {{"
-        return [comment, *lines, run, f"    return {call.operator + 1};", "}", done]
+        if self.workspaces[step]:
+            arguments.append(f"arena + {self.arena.offsets[len(self.program.value_bytes) + step]}")
+        return [comment, f"{self.names[call.kernel]}({', '.join(arguments)});", done]
 
 
 _TEMPLATE = """\
@@ -196,7 +220,8 @@ _TEMPLATE = """\
 {prototypes}
 
 static int8_t arena[{arena}] __attribute__((aligned({alignment}), section(".bss.hb_arena")));
-{workspace}{statics}
+#define AT(offset) ((void *)(arena + (offset)))
+{statics}
 static const hb_tensor inputs[] = {{{inputs}}};
 static const hb_tensor outputs[] = {{{outputs}}};
 
@@ -220,7 +245,6 @@ hb_tensor hb_model_output(uint32_t index) {{
     return outputs[index];
 }}
 
-/* Returns 0, or 1 + the number of the operator that failed. */
 int hb_model_invoke(void) {{
 {steps}
     return 0;

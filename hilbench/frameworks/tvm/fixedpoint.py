@@ -1,4 +1,4 @@
-"""TFLite Micro's fixed-point arithmetic on the host: multipliers, activation ranges and the softmax table.
+"""TFLite Micro's fixed-point arithmetic on the host: multipliers, activation ranges and exponentials.
 
 Sources are TensorFlow's `lite/kernels/internal/quantization_util.cc`, `lite/kernels/kernel_util.cc` and gemmlowp's
 `fixedpoint/fixedpoint.h`. TFLite Micro rounds twice (high multiply, then shift), so everything here does.
@@ -21,6 +21,14 @@ INT32_MAX = (1 << 31) - 1
 _DIFF_INTEGER_BITS = 5
 
 
+@dataclass(frozen=True)
+class Factor:
+    """A real factor as `multiplier` * 2**(`exponent` - 31). A negative multiplier scales by its size, then negates."""
+
+    multiplier: int
+    exponent: int
+
+
 @dataclass(frozen=True, eq=False)
 class Multipliers:
     """One real factor a channel as value * 2**31 (int32), and how far to shift left before and right after it."""
@@ -31,7 +39,12 @@ class Multipliers:
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
-    """Return (q, e) with real = q * 2**(e - 31) and q in [2**30, 2**31), as TFLite's QuantizeMultiplier does."""
+    """Return (q, e) with real = q * 2**(e - 31) and q in [2**30, 2**31), as TFLite's QuantizeMultiplier does.
+
+    Raises `ValueError` if `real` is negative or not finite.
+    """
+    if not 0.0 <= real < math.inf:
+        raise ValueError(f"{real} is no factor")
     if real == 0.0:
         return 0, 0
     fraction, exponent = math.frexp(real)
@@ -41,12 +54,27 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return (0, 0) if exponent < -31 else (q, exponent)
 
 
+def factor(real: float) -> Factor:
+    """Return `real`, which may be negative, as a factor. Raises `ValueError` if it is not finite."""
+    q, exponent = quantize_multiplier(abs(real))
+    return Factor(-q if real < 0.0 else q, exponent)
+
+
+def scale(x: int, by: Factor) -> int:
+    """Return x times a factor, rounded twice: MultiplyByQuantizedMultiplier, for x * 2**exponent within 32 bits."""
+    left, right = max(by.exponent, 0), max(-by.exponent, 0)
+    product = rounding_shift(high_multiply(x << left, abs(by.multiplier)), right)
+    return -product if by.multiplier < 0 else product
+
+
 def channel_multipliers(reals: Sequence[float]) -> Multipliers:
-    """Return the multipliers of `reals`, one real factor a channel."""
+    """Return the multipliers of `reals`, one real factor a channel. Raises `ValueError` for one beyond 2**31."""
     pairs = [quantize_multiplier(real) for real in reals]
     # A shift by 31 leaves 0 of any sum below 2**30, so 0 it is: no kernel has to form 1 << 31.
     pairs = [(0, 0) if exponent == -31 else (q, exponent) for q, exponent in pairs]
     exponents = np.array([exponent for _, exponent in pairs])
+    if exponents.max(initial=0) > 31:
+        raise ValueError(f"the factor {max(reals):g} is beyond 2**31")
     return Multipliers(
         np.array([q for q, _ in pairs], np.int32),
         np.maximum(exponents, 0).astype(np.uint8),
@@ -54,21 +82,34 @@ def channel_multipliers(reals: Sequence[float]) -> Multipliers:
     )
 
 
-def activation_range(activation: str, scale: float, zero_point: int) -> tuple[int, int]:
-    """Return the smallest and largest int8 that a fused activation lets through (NONE, RELU, RELU6, RELU_N1_TO_1).
+def activation_range(activation: str, scale: float, zero_point: int, dtype: str = "int8") -> tuple[int, int]:
+    """Return the smallest and largest `dtype` that a fused activation lets through (NONE, RELU, RELU6, RELU_N1_TO_1).
 
-    Raises `KeyError` for any other activation.
+    Raises `KeyError` for any other activation, `ValueError` for a scale so small that a bound leaves 32 bits.
     """
+    lowest, highest = limits(dtype)
     low, high = {"NONE": (None, None), "RELU": (0, None), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}[activation]
     return (
-        -128 if low is None else max(-128, _quantize(low, scale, zero_point)),
-        127 if high is None else min(127, _quantize(high, scale, zero_point)),
+        lowest if low is None else max(lowest, quantize(low, scale, zero_point)),
+        highest if high is None else min(highest, quantize(high, scale, zero_point)),
     )
 
 
-def _quantize(real: int, scale: float, zero_point: int) -> int:
-    """Quantise in float32 and round half away from zero, as CalculateActivationRangeQuantized does."""
-    quotient = float(np.float32(real) / np.float32(scale))
+def limits(dtype: str) -> tuple[int, int]:
+    """Return the smallest and largest value of an integer type."""
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
+
+
+def quantize(real: int, scale: float, zero_point: int) -> int:
+    """Quantise in float32 and round half away from zero, as CalculateActivationRangeQuantized does.
+
+    Raises `ValueError` where that leaves 32 bits.
+    """
+    with np.errstate(over="ignore"):
+        quotient = float(np.float32(real) / np.float32(scale))
+    if not abs(quotient) <= INT32_MAX:
+        raise ValueError(f"{real} in steps of {scale:g} leaves 32 bits")
     return zero_point + int(math.copysign(math.floor(abs(quotient) + 0.5), quotient))
 
 
@@ -90,12 +131,13 @@ def softmax_table(scale: float, beta: float) -> Int32Array:
     """
     fraction_bits = 31 - _DIFF_INTEGER_BITS
     real = min(beta * scale * (1 << fraction_bits), float(INT32_MAX))
-    if real <= 1.0:
+    if not real > 1.0:
         raise ValueError(f"scale {scale} times beta {beta} is too small")
     q, shift = quantize_multiplier(real)
     # softmax.h drops differences that leave the 5 integer bits: CalculateInputRadius in quantization_util.cc.
     radius = math.floor(((1 << _DIFF_INTEGER_BITS) - 1) * (1 << fraction_bits) / (1 << shift))
-    return np.array([_exp(high_multiply(-d << shift, q)) if d <= radius else 0 for d in range(256)], np.int32)
+    terms = (exp_on_negative(high_multiply(-d << shift, q)) if d <= radius else 0 for d in range(256))
+    return np.array(list(terms), np.int32)
 
 
 # exp(-2**k) with 31 fraction bits for k = -2 ... 4: gemmlowp's exp_on_negative_values.
@@ -104,19 +146,20 @@ _EXP_MINUS_EIGHTH = 1895147668
 _ONE_THIRD = 715827883
 
 
-def _exp(a: int) -> int:
-    """Return e**a with 31 fraction bits for a <= 0 with 26 fraction bits: gemmlowp's exp_on_negative_values."""
+def exp_on_negative(a: int, integer_bits: int = _DIFF_INTEGER_BITS) -> int:
+    """Return e**a with 31 fraction bits for a <= 0 with up to 5 integer bits: gemmlowp's exp_on_negative_values."""
     if a == 0:
         return INT32_MAX
-    quarter = 1 << 24
+    fraction_bits = 31 - integer_bits
+    quarter = 1 << (fraction_bits - 2)
     remainder = (a & (quarter - 1)) - quarter  # in [-1/4, 0)
     # A Taylor series of degree 4 around -1/8: exp_on_interval_between_negative_one_quarter_and_0_excl.
-    x = (remainder << 5) + (1 << 28)
+    x = (remainder << integer_bits) + (1 << 28)
     x2 = high_multiply(x, x)
     x3, x4 = high_multiply(x2, x), high_multiply(x2, x2)
     tail = rounding_shift(high_multiply(rounding_shift(x4, 2) + x3, _ONE_THIRD) + x2, 1)
     result = _EXP_MINUS_EIGHTH + high_multiply(_EXP_MINUS_EIGHTH, x + tail)
-    for bit, factor in enumerate(_EXP_BARREL, start=24):
+    for bit, multiplier in enumerate(_EXP_BARREL[: integer_bits + 2], start=fraction_bits - 2):
         if (remainder - a) & (1 << bit):
-            result = high_multiply(result, factor)
+            result = high_multiply(result, multiplier)
     return result

@@ -1,17 +1,17 @@
 """What a kernel computes: one frozen record a kind, with every number that is fixed when a model is compiled.
 
-Two operators with equal records share one kernel. All activations are int8 in NHWC; kernels know nothing of weights.
+Two operators with equal records share one kernel. Activations are int8 unless a record has a `dtype`, images are NHWC;
+kernels know nothing of weights.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hilbench.frameworks.tvm.fixedpoint import Factor
+
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
-
-# ADD brings both sides to this many fraction bits: lite/kernels/add.cc, left_shift.
-ADD_FRACTION_BITS = 20
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,28 @@ class DepthwiseConv2D:
 
 
 @dataclass(frozen=True)
+class PackedConv2D:
+    """`plain` by the DSP extension's SMLAD, in blocks of `pixels` x `channels` outputs; made by `packed`.
+
+    Arguments: input, packed weights (int32), start (int32), multiplier, right shift - 1 (uint8), output.
+    """
+
+    plain: Conv2D
+    pixels: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class PackedDepthwiseConv2D:
+    """`plain` by the DSP extension's SMLAD, one channel after another; made by `packed`.
+
+    Arguments: input, packed weights (int32), start (int32), multiplier, right shift - 1 (uint8), output.
+    """
+
+    plain: DepthwiseConv2D
+
+
+@dataclass(frozen=True)
 class Pool2D:
     """Largest or rounded average value of the part of each window that lies inside the input (N, H, W, C)."""
 
@@ -69,22 +91,137 @@ class Pool2D:
 
 
 @dataclass(frozen=True)
-class AddSide:
-    """One operand of an addition: its shape (broadcast to the output's), zero point, multiplier and right shift."""
+class Operand:
+    """One side of an operation of two: its shape (1 where it is repeated), zero point and factor."""
 
     shape: Shape
     zero_point: int
-    multiplier: int
-    shift: int
+    factor: Factor
 
 
 @dataclass(frozen=True)
-class Add:
-    """Sum of two tensors with their own scales, each brought to `ADD_FRACTION_BITS` before."""
+class Sum:
+    """Sum or difference of two tensors with scales of their own, each brought to `fraction_bits` before.
 
-    left: AddSide
-    right: AddSide
-    output: AddSide
+    `output.shape` is what both are broadcast to. Activations are of `dtype`.
+    """
+
+    dtype: str
+    left: Operand
+    right: Operand
+    output: Operand
+    fraction_bits: int
+    subtract: bool
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Product:
+    """Product of two tensors, scaled by the output's factor. Operands have no factor of their own."""
+
+    dtype: str
+    left: Operand
+    right: Operand
+    output: Operand
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """The larger (`largest`) or smaller of two tensors' stored values."""
+
+    dtype: str
+    largest: bool
+    left: Shape
+    right: Shape
+    output: Shape
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """An entry of a table of 256 for each of `size` int8 values. Arguments: input, table of `dtype`, output."""
+
+    dtype: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """Each of `size` values less its zero point, times a factor, plus another zero point, clamped.
+
+    Values below the zero point take the factor `below`.
+    """
+
+    source: str
+    dtype: str
+    size: int
+    source_zero_point: int
+    factor: Factor
+    below: Factor
+    zero_point: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """Sum over the dimensions that `reduced` marks, less `offset`, times a factor, plus a zero point, clamped."""
+
+    dtype: str
+    shape: Shape
+    reduced: tuple[bool, ...]
+    offset: int
+    factor: Factor
+    zero_point: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Move:
+    """out[i, j, ...] = input[start + i * strides[0] + j * strides[1] + ...] of an input of `size` elements."""
+
+    dtype: str
+    size: int
+    shape: Shape
+    strides: Shape
+    start: int
+
+
+@dataclass(frozen=True)
+class Join:
+    """`rows` times a run of `runs[0]` elements of the first input, then of `runs[1]` of the second, and so on."""
+
+    dtype: str
+    rows: int
+    runs: Shape
+
+
+@dataclass(frozen=True)
+class Resize:
+    """Picks rows and columns of an image (N, H, W, C). Arguments: input, rows and columns (int32), output."""
+
+    dtype: str
+    shape: Shape
+    output: Pair
+
+
+@dataclass(frozen=True)
+class WideConv2D:
+    """Convolution of an already padded int16 input (N, H, W, C) with int8 weights; sums have 64 bits.
+
+    Weights are (`channels`, KH, KW, C), or (KH, KW, `channels`) if `depthwise`.
+    Arguments: input, weights, bias (int64), multiplier (of 15 bits), right shift, output. Zero points are 0.
+    """
+
+    shape: Shape
+    window: Pair
+    stride: Pair
+    dilation: Pair
+    channels: int
+    depthwise: bool
     low: int
     high: int
 
@@ -113,7 +250,11 @@ class Softmax:
     depth: int
 
 
-Kernel = Conv2D | DepthwiseConv2D | Pool2D | Add | Pad | Softmax
+Kernel = (
+    Conv2D | PackedConv2D | DepthwiseConv2D | PackedDepthwiseConv2D | WideConv2D | Pool2D | Softmax
+    | Sum | Product | Extreme | Lookup | Rescale | Reduce
+    | Move | Join | Resize | Pad
+)  # fmt: skip
 
 
 def windows(size: Pair, window: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Pair:

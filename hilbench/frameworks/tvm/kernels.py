@@ -117,28 +117,6 @@ def _(what: kernel.Pool2D) -> PrimFunc:
     return schedule.mod["main"]
 
 
-@prim_func.register
-def _(what: kernel.Add) -> PrimFunc:
-    first, second = te.placeholder(what.left.shape, "int8", "a"), te.placeholder(what.right.shape, "int8", "b")
-
-    def scaled(side: kernel.AddSide, tensor: Any, index: Sequence[Expr]) -> Expr:
-        missing = len(index) - len(side.shape)
-        place = [_i32(0) if size == 1 else i for size, i in zip(side.shape, index[missing:], strict=True)]
-        value = (tensor(*place).astype("int32") - side.zero_point) * _i32(1 << kernel.ADD_FRACTION_BITS)
-        return _round_shift(_high_multiply(value, _i32(side.multiplier)), side.shift)
-
-    def output(*index: Expr) -> Expr:
-        total = scaled(what.left, first, index) + scaled(what.right, second, index)
-        value = _round_shift(_high_multiply(total, _i32(what.output.multiplier)), what.output.shift)
-        return _clamp(value + what.output.zero_point, what.low, what.high)
-
-    out = te.compute(what.output.shape, output, "out")
-    schedule = s_tir.Schedule(te.create_prim_func([first, second, out]))
-    if what.left.shape == what.right.shape != ():
-        schedule.fuse(*schedule.get_loops(schedule.get_sblock("out")))
-    return schedule.mod["main"]
-
-
 # ---- from sums to int8
 
 

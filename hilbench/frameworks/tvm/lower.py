@@ -1,37 +1,72 @@
-"""Lowers scheduled PrimFuncs to C functions that take plain pointers, by an explicit list of TVM's public passes.
+"""Lowers scheduled PrimFuncs to functions that take plain pointers, by an explicit list of TVM's public passes.
 
 TVM's own list ends in `MakePackedAPI`, whose functions unpack and check DLTensors at run time; here `_unpacked` stands
-in its place. Each function is `int32_t name(const T *restrict input, ..., T *restrict output)` and returns 0.
+in its place. Each function is `void name(const T *restrict input, ..., T *restrict output)`; one that needs more memory
+than the stack should give takes a last argument, `int8_t *restrict workspace`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tvm
 import tvm_ffi
 from tvm import s_tir, tirx
 from tvm.tirx.buffer import buffer_data_pointer_type
-from tvm.tirx.stmt import AttrStmt, DeclBuffer, SeqStmt
+from tvm.tirx.stmt import AllocBuffer, AttrStmt, DeclBuffer, SeqStmt
 
-_C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t"}
+from hilbench.catalog.core import Core
+from hilbench.frameworks.tvm import instructions
+
+_C_TYPES = {name: f"{name}_t" for name in ("int8", "uint8", "int16", "int32", "int64")}
 _ALIGNMENT = 16
+# Smaller buffers are on the stack. TVM itself draws the line here (kMaxStackAlloca): it asks a runtime for larger ones.
+_STACK_BYTES = 1024
+# By LLVM's names: https://llvm.org/docs/UserGuides.html, "How to cross-compile to Arm".
+_ARCHITECTURES = {
+    "cortex-m3": "thumbv7m",
+    "cortex-m4": "thumbv7em",
+    "cortex-m7": "thumbv7em",
+    "cortex-m33": "thumbv8m.main",
+    "cortex-m55": "thumbv8.1m.main",
+}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lowered:
-    """C source, the prototype of each function, and how many bytes of workspace it takes while it runs."""
+    """Lowered functions, the C prototype of each, and how many bytes of workspace it takes while it runs."""
 
-    source: str
+    module: Any
+    target: Any
     prototypes: Mapping[str, str]
     workspace_bytes: Mapping[str, int]
 
 
-def lower(functions: Mapping[str, Any]) -> Lowered:
-    """Return the C of `functions` (PrimFuncs by name). The last buffer of each is its output, the others are read."""
-    target = tvm.target.Target("c", host="c")
+def c_target() -> Any:
+    """Return the target for `source`."""
+    return tvm.target.Target("c", host="c")
+
+
+def llvm_target(core: Core) -> Any:
+    """Return the target for `write_object` on `core`."""
+    cpu = next(flag.removeprefix("-mcpu=") for flag in core.gcc_flags if flag.startswith("-mcpu="))
+    facts = {
+        "kind": "llvm",
+        "mtriple": f"{_ARCHITECTURES[cpu]}-none-{'eabihf' if core.fpu else 'eabi'}",
+        "mcpu": cpu,
+        "mfloat-abi": "hard" if core.fpu else "soft",
+        "vector-width": 128,  # as TVM would guess, and say
+    }
+    return tvm.target.Target(facts, host=facts)
+
+
+def lower(functions: Mapping[str, Any], target: Any) -> Lowered:
+    """Lower `functions` (PrimFuncs by name) for `target`. The last buffer of each is its output; others are read."""
     attributes = {"target": target, "tirx.noalias": True}
     module = tvm.IRModule(
         {
@@ -39,22 +74,42 @@ def lower(functions: Mapping[str, Any]) -> Lowered:
             for name, function in functions.items()
         }
     )
-    module = tvm.transform.Sequential(_passes())(module)
-    source = tvm.get_global_func("target.build.c")(module, target).inspect_source()
-    prototypes = {}
-    for name, function in functions.items():
-        buffers = [(parameter.name, _C_TYPES[str(parameter.ty.dtype)]) for parameter in function.params]
-        plain = f"int32_t {name}({', '.join(f'{c_type}* {buffer}' for buffer, c_type in buffers)})"
-        *inputs, output = [f"{c_type} *restrict {buffer}" for buffer, c_type in buffers]
-        prototypes[name] = f"int32_t {name}({', '.join([*(f'const {each}' for each in inputs), output])})"
-        if source.count(plain) != 2:
-            raise RuntimeError(f"TVM's C does not declare and define '{plain}'; is this apache-tvm 0.27?")
-        source = source.replace(plain, prototypes[name])
-    bodies = {variable.name_hint: function.body for variable, function in module.functions.items()}
-    return Lowered(source, prototypes, {name: _workspace_bytes(bodies[name]) for name in functions})
+    with target:
+        module = tvm.transform.Sequential(_passes(target))(module)
+    workspace_bytes = {name: int(module[name].attrs.get("hb_workspace", 0)) for name in functions}
+    prototypes = {name: _prototype(name, module[name]) for name in functions}
+    return Lowered(module, target, prototypes, workspace_bytes)
 
 
-def _passes() -> list[Any]:
+def source(lowered: Lowered) -> str:
+    """Return the functions in C."""
+    text = tvm.get_global_func("target.build.c")(lowered.module, lowered.target).inspect_source()
+    # TVM declares what the kernels call as if they were no inline functions.
+    text = re.sub(_DECLARATION, lambda found: found[0] if found[1] in lowered.prototypes else "", text)
+    for name, prototype in lowered.prototypes.items():
+        text, count = re.subn(rf"void {name}\([^()]*\)", prototype, text)
+        if count != 2:
+            raise RuntimeError(f"TVM's C does not declare and define '{name}'; is this apache-tvm 0.27?")
+    return f'#include "hb_tvm_dsp.h"\n{text}'
+
+
+_DECLARATION = r'#ifdef __cplusplus\nextern "C"\n#endif\nTVM_DLL \w+ (\w+)\([^()]*\);\n'
+
+
+def write_object(lowered: Lowered, path: Path) -> None:
+    """Write the functions as an ELF object to `path`, compiled by LLVM."""
+    tvm.get_global_func("target.build.llvm")(lowered.module, lowered.target).write_to_file(str(path), "o")
+
+
+def _prototype(name: str, function: Any) -> str:
+    pointers = [(parameter.name, _C_TYPES[str(parameter.ty.element_type.dtype)]) for parameter in function.params]
+    written = 2 if pointers[-1][0] == _WORKSPACE else 1
+    const = ["const "] * (len(pointers) - written) + [""] * written
+    texts = (f"{how}{c_type} *restrict {pointer}" for how, (pointer, c_type) in zip(const, pointers, strict=True))
+    return f"void {name}({', '.join(texts)})"
+
+
+def _passes(target: Any) -> list[Any]:
     """TVM 0.27's `s_tir` pipeline without what only GPUs, vectors or the packed ABI need."""
     high, low = s_tir.transform, tirx.transform
     return [
@@ -78,34 +133,60 @@ def _passes() -> list[Any]:
         high.RewriteUnsafeSelect(),
         low.CommonSubexprElim(),
         tvm.transform.module_pass(_unpacked, opt_level=0),
+        *([tvm.transform.module_pass(_as_llvm, opt_level=0)] if target.kind.name == "llvm" else []),
         low.LowerTVMBuiltin(),
         low.LowerIntrin(),
     ]
 
 
 def _unpacked(module: Any, _context: Any) -> Any:
-    """Pass: turn every buffer parameter into a pointer parameter, and let the function return a status."""
+    """Pass: turn every buffer parameter into a pointer parameter."""
     return tvm.IRModule({variable: _unpack(function) for variable, function in module.functions.items()})
 
 
 def _unpack(function: Any) -> Any:
     pointers = [tirx.Var(buffer.name, buffer_data_pointer_type(buffer)) for buffer in function.params]
     buffers = [DeclBuffer(buffer, data=pointer) for buffer, pointer in zip(function.params, pointers, strict=True)]
-    body = function.body
-    # LowerTVMBuiltin asks for the device when it allocates a workspace: DLPack's kDLCPU, number 0.
+    body, size = _with_workspace(function.body, pointers)
+    # LowerTVMBuiltin asks for the device of what is allocated: DLPack's kDLCPU, number 0.
     for key, value in (("device_type", 1), ("device_id", 0)):
         body = AttrStmt("default", key, tirx.const(value, "int32"), body)
-    status = tirx.Return(tirx.const(0, "int32"))
-    return tirx.PrimFunc(pointers, SeqStmt([*buffers, body, status]), tvm.ir.PrimType("int32"), function.attrs)
+    body = SeqStmt([*buffers, body])
+    unpacked = tirx.PrimFunc(pointers, body, function.ret_type, function.attrs)
+    return unpacked.with_attr("hb_workspace", size)
 
 
-def _workspace_bytes(body: Any) -> int:
-    """Return the bytes that a function allocates from its workspace, each block rounded up as the shim does."""
-    sizes = []
+_WORKSPACE = "workspace"
 
-    def visit(node: Any) -> None:
-        if getattr(node.op, "name", "") == "tirx.TVMBackendAllocWorkspace":
-            sizes.append(-(-int(node.args[2]) // _ALIGNMENT) * _ALIGNMENT)
 
-    tvm_ffi.structural_walk(body, (tvm.ir.Call, visit), order="pre")
-    return sum(sizes)
+def _with_workspace(body: Any, pointers: list[Any]) -> tuple[Any, int]:
+    """Move large buffers to a workspace, whose pointer is added to `pointers`. Returns the new body and its bytes."""
+    workspace = tirx.decl_buffer((1,), "int8", _WORKSPACE)
+    size = 0
+
+    def moved(allocation: Any) -> Any:
+        nonlocal size
+        buffer = allocation.buffer
+        needed = int(np.prod([int(n) for n in buffer.shape])) * np.dtype(str(buffer.dtype)).itemsize
+        if needed < _STACK_BYTES:
+            return allocation
+        place = tirx.address_of(workspace[size])
+        size += -(-needed // _ALIGNMENT) * _ALIGNMENT
+        return DeclBuffer(buffer, data=place)
+
+    body = tvm_ffi.structural_map(body, (AllocBuffer, moved), order="post")
+    if size:
+        pointer = tirx.Var(_WORKSPACE, buffer_data_pointer_type(workspace))
+        pointers.append(pointer)
+        body = SeqStmt([DeclBuffer(workspace, data=pointer), body])
+    return body, size
+
+
+def _as_llvm(module: Any, _context: Any) -> Any:
+    """Pass: turn calls of the instructions' C functions into what LLVM makes the instructions of."""
+    return tvm.IRModule(
+        {
+            variable: function.with_body(instructions.as_llvm(function.body))
+            for variable, function in module.functions.items()
+        }
+    )
