@@ -7,8 +7,8 @@ import importlib.util
 import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,26 +25,23 @@ INPUTS, LABELS = np.load(FOLDER / "inputs.npy"), np.load(FOLDER / "labels.npy")
 
 @pytest.fixture(scope="module")
 def make() -> Iterator[ModuleType]:
-    """The suite's script; `mfcc` and `speech` stand beside it."""
     spec = importlib.util.spec_from_file_location("make_keywords", FOLDER / "make.py")
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER))
-        patch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up there
-        spec.loader.exec_module(module)
-        yield module
+    module, before = importlib.util.module_from_spec(spec), list(sys.path)
+    spec.loader.exec_module(module)
+    yield module
+    sys.path[:] = before  # the script adds its folders
 
 
 @pytest.fixture(scope="module")
-def mfcc(make: ModuleType) -> ModuleType:
-    return sys.modules["mfcc"]
+def mfcc(make: ModuleType) -> Any:
+    return make.mfcc
 
 
 @pytest.fixture(scope="module")
-def speech(make: ModuleType) -> ModuleType:
-    return sys.modules["speech"]
+def speech(make: ModuleType) -> Any:
+    return make.speech
 
 
 @pytest.fixture
@@ -183,14 +180,14 @@ def test_a_stored_feature_goes_into_the_model_as_it_is() -> None:
 def test_the_model_has_only_operators_that_every_framework_runs(make: ModuleType) -> None:
     pytest.importorskip("tflite", reason="the tflite package reads the model")
     model = (FOLDER / "keywords.tflite").read_bytes()
-    found = make.operators(model)
-    assert {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "SOFTMAX"} <= set(found) <= make.OPERATORS
+    found = make.making.operators(model)
+    assert {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "SOFTMAX"} <= set(found) <= make.making.OPERATORS
     assert len(model) < 60_000
 
 
 def test_the_reference_interpreter_reaches_the_suites_accuracy(make: ModuleType) -> None:
     pytest.importorskip("tflite_micro", reason="the reference interpreter")
-    classes = make.predict((FOLDER / "keywords.tflite").read_bytes(), make.Spoken(INPUTS, LABELS))
+    classes = make.classes((FOLDER / "keywords.tflite").read_bytes(), INPUTS)
     right = int((classes == LABELS).sum())
     limit = TASK.expect["accuracy"].min
     assert limit is not None
@@ -206,51 +203,35 @@ def test_the_readme_names_the_voices_that_were_held_out(speech: ModuleType) -> N
 
 def test_without_espeak_the_script_says_what_to_install(make: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(sys, "argv", ["make.py", "--data-only"])
     with pytest.raises(SystemExit, match="apt-get install espeak-ng"):
-        make.main()
+        make.data()
 
 
-def test_check_finds_a_changed_file_writes_nothing_and_tells_another_espeak(
-    make: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_another_espeak_is_told(
+    make: ModuleType, speech: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the committed samples in place of made ones, for time; `test_all_samples_are_made_again` makes them."""
-    folder = Path(shutil.copytree(FOLDER, tmp_path / "keywords"))
-    monkeypatch.setattr(make, "FOLDER", folder)
-    monkeypatch.setattr(make, "spoken", lambda part: make.Spoken(INPUTS, LABELS))
-    monkeypatch.setattr(make, "espeak_version", lambda: make.ESPEAK_VERSION)
-    monkeypatch.setattr(sys, "argv", ["make.py", "--check", "--data-only"])
-    make.main()
-    assert "warning" not in capsys.readouterr().err
-    changed = bytes(600)
-    (folder / "labels.npy").write_bytes(changed)
-    with pytest.raises(SystemExit, match=r"not what this script makes: labels\.npy$"):
-        make.main()
-    monkeypatch.setattr(make, "espeak_version", lambda: "9.9")
-    with pytest.raises(SystemExit, match=r"labels\.npy\n  hint: espeak-ng is 9\.9 here"):
-        make.main()
-    assert "espeak-ng is 9.9, not 1.51" in capsys.readouterr().err
-    assert (folder / "labels.npy").read_bytes() == changed
+    monkeypatch.setattr(make, "spoken", lambda part: (INPUTS, LABELS))
+    monkeypatch.setattr(speech, "espeak_version", lambda: speech.ESPEAK_VERSION)
+    made = make.data()
+    assert made == {name: (FOLDER / name).read_bytes() for name in ("inputs.npy", "labels.npy")}
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(speech, "espeak_version", lambda: "9.9")
+    make.data()
+    assert "espeak-ng is 9.9 here, 1.51 made the files" in capsys.readouterr().err
 
 
-def test_a_model_below_the_bar_is_not_written(
-    make: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_below_the_bar_is_refused(make: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tflite", reason="the tflite package reads the model")
     pytest.importorskip("tflite_micro", reason="the reference interpreter")
-    monkeypatch.setattr(make, "FOLDER", tmp_path)
-    monkeypatch.setattr(make, "espeak_version", lambda: make.ESPEAK_VERSION)
-    monkeypatch.setattr(make, "spoken", lambda part: make.Spoken(INPUTS, LABELS))
-    monkeypatch.setattr(make, "train", lambda samples: (FOLDER / "keywords.tflite").read_bytes())
+    monkeypatch.setattr(make, "spoken", lambda part: (INPUTS, LABELS))
+    monkeypatch.setattr(make, "train", lambda features, labels: (FOLDER / "keywords.tflite").read_bytes())
+    assert make.models() == {"keywords.tflite": (FOLDER / "keywords.tflite").read_bytes()}
     monkeypatch.setattr(make, "MINIMUM_TOP1", 0.999)
-    monkeypatch.setattr(sys, "argv", ["make.py"])
-    with pytest.raises(SystemExit, match=r"not written: top-1 0\.\d+ is below 0\.999"):
-        make.main()
-    assert not list(tmp_path.iterdir())
+    with pytest.raises(SystemExit, match=r"not written: top-1 of keywords\.tflite is 0\.\d+, below 0\.999"):
+        make.models()
 
 
 @pytest.mark.slow
 def test_all_samples_are_made_again(make: ModuleType, spoken_here: None) -> None:
-    test = make.spoken("test")
-    assert make.npy(test.features) == (FOLDER / "inputs.npy").read_bytes()
-    assert make.npy(test.labels) == (FOLDER / "labels.npy").read_bytes()
+    for name, content in make.data().items():
+        assert content == (FOLDER / name).read_bytes()

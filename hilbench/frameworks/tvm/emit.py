@@ -1,4 +1,4 @@
-"""Writes a program: kernels.c or kernels.o (TVM's), constants.c and model.c, which implements firmware/agent/hb_model.h.
+"""Writes a program: TVM's kernels.c or kernels.o, constants.c and model.c, which implements agent/hb_model.h.
 
 The text depends on the model and on TVM's version alone: no paths, no times, no floats, no order of a hash.
 """
