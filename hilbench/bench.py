@@ -67,8 +67,8 @@ _HELLO_S = 10.0
 class Plan:
     """What to run. `firmware` is a folder of precompiled images (None: build); `samples` limits the data set.
 
-    `places` says where things are that frameworks ask for (`hilbench.places`). With `profile`, another image, which tells
-    its operators apart is run as well.
+    `places` says where things are that frameworks ask for (`hilbench.places`). With `profile`, another image is run as
+    well: one that tells its operators apart.
     """
 
     suite: Path

@@ -12,7 +12,7 @@ from hilbench.measure.accuracy import fidelity, top1, wilson
 from hilbench.measure.latency import time_metrics
 from hilbench.measure.memory import memory_metrics
 from hilbench.measure.metric import Metric
-from hilbench.measure.units import friendly, percent
+from hilbench.measure.units import accuracy, friendly, percent
 from hilbench.records.expect import broken, unknown
 from hilbench.records.record import Record
 from hilbench.tensors import TensorInfo
@@ -133,3 +133,16 @@ def test_expectations_name_metric_value_and_bound(record: Record):
         "fidelity was expected but is not available: no tflite-micro",
         "cycles was expected but is not available: mps2-an386 on qemu does not give it",
     ]
+
+
+def test_an_area_under_a_curve_is_no_percentage():
+    area = Metric(value=0.9466, unit="share", basis="counted", ci95=(0.924, 0.962), detail="AUC")
+    assert accuracy(area) == "0.946 [0.924, 0.962]"
+    assert accuracy(area.model_copy(update={"detail": "top-1"})) == "94.6 % [92.4, 96.2]"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(9.696e6, "9.70 M"), (9.996e6, "10.0 M"), (999_600, "1.00 M"), (999, "999"), (12, "12.0")]
+)
+def test_three_digits_are_shown_of_a_count(value: float, text: str):
+    assert friendly(Metric(value=value, unit="instructions", basis="counted")) == text

@@ -74,7 +74,8 @@ def test_two_bases_never_share_a_column(record: Record):
 
 
 def test_other_data_is_another_table(record: Record):
-    other = record.model_copy(update={"dataset": record.dataset.model_copy(update={"samples": 1, "inputs_sha256": "5" * 64})})
+    less = record.dataset.model_copy(update={"samples": 1, "inputs_sha256": "5" * 64})
+    other = record.model_copy(update={"dataset": less})
     text = printed([record, other])
     assert "2 samples" in text
     assert "1 sample\n" in text

@@ -64,7 +64,7 @@ def takes(model: Model, *suffixes: str) -> Support:
 
 @dataclass(frozen=True)
 class Finished:
-    """An image that is ready to run, in an ELF (.elf), Intel HEX (.hex) or, from the address `base` on, as it is (.bin).
+    """An image that is ready to run: an ELF (.elf), Intel HEX (.hex), or the bytes from the address `base` on (.bin).
 
     `build_id` (32 hexadecimal digits) is what it answers to `hello`; None when the manifest inside says so.
     """

@@ -6,6 +6,9 @@ import math
 
 from hilbench.measure.metric import Metric
 
+_WIDTH = len("1.23")
+_ROUNDS_UP = 0.9995  # what is so near to the next unit would be written as 1000 of this one
+
 
 def friendly(metric: Metric) -> str:
     """Return the metric's value with a readable unit, such as `1.21 M`, `10.4 ms` or `31.8 kB`."""
@@ -23,6 +26,14 @@ def friendly(metric: Metric) -> str:
             return _scaled(value, (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0)))
 
 
+def accuracy(metric: Metric) -> str:
+    """Return an accuracy with its interval: `98.2 % [96.6, 99.1]`, an area under a curve as `0.946 [0.924, 0.962]`."""
+    if metric.detail != "AUC":
+        return percent(metric)
+    interval = "" if metric.ci95 is None else f" [{metric.ci95[0]:.3f}, {metric.ci95[1]:.3f}]"
+    return friendly(metric) + interval
+
+
 def percent(metric: Metric) -> str:
     """Return a share as a percentage with its interval, such as `98.2 % [96.6, 99.1]`."""
     text = f"{_down(metric.value * 100, 1):.1f} %"
@@ -36,7 +47,7 @@ def _down(value: float, digits: int) -> float:
 
 
 def _scaled(value: float, steps: tuple[tuple[str, float], ...]) -> str:
-    unit, factor = next((step for step in steps if abs(value) >= step[1]), steps[-1])
+    unit, factor = next((step for step in steps if abs(value) >= _ROUNDS_UP * step[1]), steps[-1])
     number = value / factor
-    digits = max(0, 2 - len(f"{abs(number):.0f}") + 1)
-    return f"{number:.{digits}f} {unit}".rstrip()
+    text = next(text for digits in (2, 1, 0) if len(text := f"{abs(number):.{digits}f}") <= _WIDTH or not digits)
+    return f"{'-' * (number < 0)}{text} {unit}".rstrip()

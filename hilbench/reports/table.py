@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hilbench.measure.metric import Metric
-from hilbench.measure.units import friendly, percent
+from hilbench.measure.units import accuracy, friendly
 from hilbench.records import fair
 from hilbench.records.record import Record
 from hilbench.reports.profile import print_profiles
@@ -46,7 +46,7 @@ class _Column:
 
 
 _SHOWN: dict[str, tuple[str, Callable[[Metric], str]]] = {
-    "accuracy": ("accuracy", percent),
+    "accuracy": ("accuracy", accuracy),
     "fidelity": ("fidelity to TFLM", friendly),
     "cycles": ("cycles", friendly),
     "instructions": ("instructions", friendly),

@@ -14,7 +14,7 @@ from hilbench import resources
 from hilbench.catalog.core import Core
 from hilbench.errors import Unavailable, UnsupportedModel, UsageError, nearest
 from hilbench.frameworks import tflite
-from hilbench.frameworks.base import YES, Emitted, Request, Support
+from hilbench.frameworks.base import YES, Emitted, Request, Support, takes
 from hilbench.frameworks.tvm import packed, program
 
 # What is pinned in pyproject.toml: the passes and the text of the generated C are this release's.
@@ -60,6 +60,9 @@ class TVM:
 
     def supports(self, request: Request) -> Support:
         """Say whether every operator of the model has a kernel. Reads the model; does not load TVM."""
+        kind = takes(request.model, ".tflite")
+        if not kind.ok:
+            return kind
         try:
             program.build(tflite.read(request.model.path))
         except UnsupportedModel as error:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 ALIGNMENT = 16
 """Bytes that every offset is a multiple of: room for the widest load that a kernel may use."""
 
-# Orders that are tried when greedy by size is not yet at the lower bound.
+# Orders that are tried when greedy by size is not yet at the lower bound: so many, or fewer where there are so many
+# tenants that each try takes long (its time grows with their square).
 _TRIES = 1500
+_COMPARISONS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,10 @@ def plan(tenants: Sequence[Tenant]) -> Plan:
     Largest first, each at the lowest free offset; then small changes of that order, kept if they do not cost.
     """
     bound, steps = lower_bound(tenants), random.Random(0)
-    order = sorted(range(len(tenants)), key=lambda index: (-tenants[index].size, index))
+    sized = (index for index, tenant in enumerate(tenants) if tenant.size)
+    order = sorted(sized, key=lambda index: (-tenants[index].size, index))
     best = _place(tenants, order)
-    for _ in range(_TRIES if len(tenants) > 1 else 0):
+    for _ in range(min(_TRIES, _COMPARISONS // len(order) ** 2) if len(order) > 1 else 0):
         if best.total <= bound:
             break
         changed = _changed(order, steps)
@@ -63,7 +66,7 @@ def _aligned(size: int) -> int:
 
 
 def _place(tenants: Sequence[Tenant], order: Sequence[int]) -> Plan:
-    """Give each tenant, in `order`, the lowest offset where it meets none that is already placed."""
+    """Give each tenant in `order` the lowest offset where it meets none that is already placed; the others get 0."""
     offsets: dict[int, int] = {}
     for index in order:
         tenant, offset = tenants[index], 0
@@ -73,7 +76,7 @@ def _place(tenants: Sequence[Tenant], order: Sequence[int]) -> Plan:
             offset = max(offset, end)
         offsets[index] = offset
     total = max((offset + _aligned(tenants[index].size) for index, offset in offsets.items()), default=0)
-    return Plan(tuple(offsets[index] for index in range(len(tenants))), total)
+    return Plan(tuple(offsets.get(index, 0) for index in range(len(tenants))), total)
 
 
 def _occupied(tenants: Sequence[Tenant], offsets: dict[int, int], tenant: Tenant) -> Iterator[tuple[int, int]]:
