@@ -47,4 +47,4 @@ lint: setup
 
 format: setup
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
-	@$(BIN)/clang-format -i $$(git ls-files 'firmware/*.[ch]' 'tests/*.[ch]')
+	@$(BIN)/clang-format -i $$(git ls-files 'firmware/*.[ch]' 'firmware/*.cc' 'tests/*.[ch]' 'docs/*.[ch]')

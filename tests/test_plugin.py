@@ -123,7 +123,7 @@ def test_what_cannot_run_here_is_a_skip_and_with_require_a_failure(pytester: pyt
 
 
 def test_boards_frameworks_and_samples_come_from_the_ini_file_too(pytester: pytest.Pytester, suite: Path):
-    pytester.makeini("[pytest]\nhil_board = host\nhil_framework = tflm\nhil_samples = 11\nhil_store = kept\n")
+    pytester.makeini("[pytest]\nhil_board = host, host\nhil_framework = tflm\nhil_samples = 11\nhil_store = kept\n")
     result = pytester.runpytest_subprocess(suite)
     assert result.ret == 0
     (record,) = DirectoryStore(pytester.path / "kept").select()
@@ -220,7 +220,7 @@ def test_a_suite_in_no_commit_is_dirty(pytester: pytest.Pytester, suite: Path):
 
 
 def test_a_place_in_the_ini_file_is_relative_to_that_file(pytester: pytest.Pytester, suite: Path):
-    pytester.makeini("[pytest]\nhil_store = kept\nhil_board = host\nhil_samples = 11\n")
+    pytester.makeini("[pytest]\nhil_store = kept\nhil_board = host, host\nhil_samples = 11\n")
     below = pytester.mkdir("below")
     pytester.run("sh", "-c", f"cd {below} && {sys.executable} -m pytest {suite}")
     assert len(list(DirectoryStore(pytester.path / "kept").select())) == 1

@@ -18,7 +18,7 @@ from hilbench.selection import Selection, find_places, parse_frameworks
 @click.argument("suites", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--board", "boards", multiple=True, required=True, metavar="BOARD", help="Repeatable; commas and globs.")
 @click.option("--framework", "frameworks", multiple=True, metavar="NAME[:KEY=VALUE]", help="Repeatable; commas.")
-@click.option("--models", "folders", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
+@click.option("--models", "--hil-models", "folders", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
               help="Where models are that suites name by hash; repeatable.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="DIR", help="Write the images here.")
 @place_options

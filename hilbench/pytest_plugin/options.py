@@ -60,7 +60,11 @@ def add_options(parser: Any) -> None:
 def value(config: Any, ini: str) -> Any:
     """Return an option's value: the command line's, else the ini file's, else None (an empty list for lists)."""
     given = config.getoption(ini, default=None)
-    return config.getini(ini) if given is None else given
+    if given is not None:
+        return given
+    kept = config.getini(ini)
+    # An ini file parts a list at spaces, and people write "a, b".
+    return [part.rstrip(",") if isinstance(part, str) else part for part in kept] if isinstance(kept, list) else kept
 
 
 def given_any(config: Any) -> bool:
