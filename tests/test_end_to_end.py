@@ -13,6 +13,7 @@ from hilbench import bench, catalog
 from hilbench.catalog.core import Core
 from hilbench.errors import HilbenchError, TargetCrashed, Unavailable, UnstableOutput, WrongImage
 from hilbench.frameworks.base import YES, Emitted, Model, Request, Support
+from hilbench.frameworks.tvm import TVM
 from hilbench.images.build import build
 from hilbench.images.image import Image
 from hilbench.records.record import Record
@@ -64,8 +65,6 @@ def test_repeats_of_one_input_take_exactly_the_same_instructions():
 def test_a_build_is_the_same_to_the_byte_wherever_it_is_made(tmp_path: Path):
     task = catalog.load_suite(DIGITS).tasks[0]
     model = Model(task.id, DIGITS.parent / task.model.file, task.model.sha256)
-    from hilbench.frameworks.tvm import TVM
-
     board = catalog.board("mps2-an386")
     request = Request(model, board.core_info, TVM().check_options({}))
     images = [build(board, TVM(), request, tmp_path / folder).path.read_bytes() for folder in ("a", "b/deeper")]
@@ -175,7 +174,8 @@ def handwritten(folder: Path, body: str) -> Image:
     source.write_text(SKELETON.format(body=body))
     model = Model("digits", DIGITS.parent / MODEL.file, MODEL.sha256)
     board = catalog.board("mps2-an386")
-    image = build(board, Handwritten(source), Request(model, board.core_info), folder / "cache")
+    request = Request(model, board.core_info, TVM().check_options({}))
+    image = build(board, Handwritten(source), request, folder / "cache")
     shutil.copy(image.path, folder)
     return image
 

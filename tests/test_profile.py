@@ -33,7 +33,7 @@ def test_the_parts_make_up_the_whole_as_it_is_without_them(profiled: Record):
 def test_an_operator_that_does_more_takes_more(profiled: Record):
     assert profiled.profile is not None
     taken = {operator.name: operator.value for operator in profiled.profile.operators}
-    assert max(taken, key=lambda name: taken[name]) == "2 CONV_2D"
+    assert taken["2 CONV_2D"] > 5 * taken["8 FULLY_CONNECTED"] > 5 * taken["9 SOFTMAX"] > 0
     assert taken["7 RESHAPE"] < 20
 
 

@@ -1,1 +1,2 @@
-/* Stands in for TVM's header of this name: C that TVM generated without its packed ABI needs nothing of it. */
+/* Stands in for TVM's header of this name: C that TVM generated without its packed ABI needs nothing of it.
+ */
