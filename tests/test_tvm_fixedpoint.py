@@ -43,10 +43,10 @@ def test_multipliers_at_the_edges() -> None:
     assert fixedpoint.quantize_multiplier(0.5) == (1 << 30, 0)
     assert fixedpoint.quantize_multiplier(math.nextafter(1.0, 0.0)) == (1 << 30, 1)
     assert fixedpoint.quantize_multiplier(2.0**-40) == (0, 0)
-    made = fixedpoint.channel_multipliers([0.25, 3.0, 2.0**-31, 2.0**-32])
-    assert made.multiplier.tolist() == [1 << 30, 3 << 29, 1 << 30, 0]
-    assert made.left.tolist() == [0, 2, 0, 0]
-    assert made.right.tolist() == [1, 0, 30, 0]
+    made = fixedpoint.channel_multipliers([0.25, 3.0, 2.0**-31, 2.0**-32, 2.0**-33])
+    assert made.multiplier.tolist() == [1 << 30, 3 << 29, 1 << 30, 1 << 30, 0]
+    assert made.left.tolist() == [0, 2, 0, 0, 0]
+    assert made.right.tolist() == [1, 0, 30, 31, 0]
 
 
 def test_activation_ranges() -> None:

@@ -77,6 +77,33 @@ REFUSED = {
         [WIDE, T((2, 4), 0.1, data=np.ones((2, 4))), T((2,), 0.01, dtype="int32", data=[1, 2]),
          T((1, 2), 0.1, dtype="int16")],
         Op("FULLY_CONNECTED", [0, 1, 2], [3]), "int32 bias for int16"),
+    "depth multiplier that the shapes belie": (
+        [T((1, 1, 1, 2), 0.1), T((1, 1, 1, 4), 0.1, data=np.ones((1, 1, 1, 4))), T((1, 1, 1, 4), 0.1)],
+        Op("DEPTHWISE_CONV_2D", [0, 1], [2],
+           {"stride_h": 1, "stride_w": 1, "dilation_h_factor": 1, "dilation_w_factor": 1, "depth_multiplier": 1}),
+        "depth multiplier 1"),
+    "sums that a shift of 31 does not make 0": (
+        [T((1, 4), 2.0**-16), T((1, 4), 2.0**-16, data=np.ones((1, 4))),
+         T((1,), 2.0**-32, dtype="int32", data=[(1 << 31) - 5000]), T((1, 1), 1.0)],
+        Op("FULLY_CONNECTED", [0, 1, 2], [3]), "sums and scales too far apart"),
+    "sums that a left shift takes out of 32 bits": (
+        [T((1, 4), 1.0), T((1, 4), 1.0, data=np.ones((1, 4))), T((1,), 1.0, dtype="int32", data=[1 << 20]),
+         T((1, 1), 2.0**-12)],
+        Op("FULLY_CONNECTED", [0, 1, 2], [3]), "may leave 32 bits"),
+    "softmax of rows whose sum TFLite Micro aborts on": (
+        [T((1, 512), 0.1), T((1, 512), 1 / 256, -128)], Op("SOFTMAX", [0], [1], {"beta": 1.0}), "rows of 512"),
+    "transpose by int64, which TFLite Micro reads as int32": (
+        [X, T((2,), dtype="int64", data=[1, 0]), T((4, 1), 0.1, 3)], Op("TRANSPOSE", [0, 1], [2]), "constant int32"),
+    "transpose of six dimensions": (
+        [T((1,) * 6, 0.1), number(*range(6)), T((1,) * 6, 0.1)], Op("TRANSPOSE", [0, 1], [2]), "at most 5"),
+    "strided slice of five dimensions": (
+        [T((1,) * 5, 0.1), number(*[0] * 5), number(*[1] * 5), number(*[1] * 5), T((1,) * 5, 0.1)],
+        Op("STRIDED_SLICE", [0, 1, 2, 3], [4], MASKS), "at most 4"),
+    "strided slice that drops a dimension backwards": (
+        [X, number(0, 3), number(1, 4), number(1, -1), T((1,), 0.1, 3)],
+        Op("STRIDED_SLICE", [0, 1, 2, 3], [4], {**MASKS, "shrink_axis_mask": 2}), "steps backwards"),
+    "pack of fewer inputs than it has": (
+        [X, T((2, 1, 4), 0.1, 3)], Op("PACK", [0, 0], [1], {"axis": 0, "values_count": 1}), "packs 2 inputs"),
     "output that is its input": ([X], Op("RELU", [0], [0]), "which has a value already"),
     "tensor beyond all memory": (
         [X, T((2, 2), dtype="int32", data=[[0, 0], [0, 1 << 29]]), T((1, (1 << 29) + 4), 0.1, 3)],

@@ -49,7 +49,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "MulOptions": ("FusedActivationFunction",),
     "ConcatenationOptions": ("Axis", "FusedActivationFunction"),
     "LeakyReluOptions": ("Alpha",),
-    "PackOptions": ("Axis",),
+    "PackOptions": ("Axis", "ValuesCount"),
     "ReducerOptions": ("KeepDims",),
     "ResizeNearestNeighborOptions": ("AlignCorners", "HalfPixelCenters"),
     "SoftmaxOptions": ("Beta",),

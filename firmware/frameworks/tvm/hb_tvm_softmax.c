@@ -10,11 +10,8 @@ static int32_t high_multiply(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
 
-/* x / 2**bits, rounded half away from zero; bits > 0. */
+/* x / 2**bits, rounded half away from zero; 0 < bits < 32. */
 static int32_t rounding_shift(int32_t x, int bits) {
-    if (bits > 31) {
-        return 0;
-    }
     const int32_t mask = (int32_t)((UINT32_C(1) << bits) - 1);
     return (x >> bits) + ((x & mask) > (mask >> 1) + (x < 0));
 }

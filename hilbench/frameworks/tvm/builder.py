@@ -57,11 +57,13 @@ class Builder:
             raise Obstacle(f"lacks input {position}")
         return self.graph.tensors[operator.inputs[position]]
 
-    def constant(self, operator: Operator, position: int, what: str) -> tuple[int, ...]:
-        """Return an input that must be a constant of whole numbers, such as axes."""
+    def constant(
+        self, operator: Operator, position: int, what: str, dtypes: Sequence[str] = ("int32",)
+    ) -> tuple[int, ...]:
+        """Return an input that must be a constant of whole numbers, such as axes. Few of TFLite Micro's take int64."""
         tensor = self.tensor(operator, position)
-        if tensor.data is None or operator.inputs[position] in self.values or tensor.dtype not in ("int32", "int64"):
-            raise Obstacle(f"has {what} that are no constant of whole numbers")
+        if tensor.data is None or operator.inputs[position] in self.values or tensor.dtype not in dtypes:
+            raise Obstacle(f"has {what} that are no constant {' or '.join(dtypes)}")
         return tuple(int(number) for number in tensor.data.reshape(-1))
 
     def define(self, index: int) -> int:

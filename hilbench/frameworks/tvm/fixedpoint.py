@@ -17,6 +17,8 @@ Int32Array = npt.NDArray[np.int32]
 ShiftArray = npt.NDArray[np.uint8]
 
 INT32_MAX = (1 << 31) - 1
+LARGEST_SHIFT = 31
+"""TFLite makes a factor that would need more a factor of 0: QuantizeMultiplier."""
 # Softmax: differences to the row's largest value have 5 integer bits (softmax.h, kScaledDiffIntegerBits).
 _DIFF_INTEGER_BITS = 5
 
@@ -68,10 +70,11 @@ def scale(x: int, by: Factor) -> int:
 
 
 def channel_multipliers(reals: Sequence[float]) -> Multipliers:
-    """Return the multipliers of `reals`, one real factor a channel. Raises `ValueError` for one beyond 2**31."""
+    """Return the multipliers of `reals`, one real factor a channel: right shifts are at most `LARGEST_SHIFT`.
+
+    Raises `ValueError` for a factor beyond 2**31.
+    """
     pairs = [quantize_multiplier(real) for real in reals]
-    # A shift by 31 leaves 0 of any sum below 2**30, so 0 it is: no kernel has to form 1 << 31.
-    pairs = [(0, 0) if exponent == -31 else (q, exponent) for q, exponent in pairs]
     exponents = np.array([exponent for _, exponent in pairs])
     if exponents.max(initial=0) > 31:
         raise ValueError(f"the factor {max(reals):g} is beyond 2**31")

@@ -52,13 +52,15 @@ OPERATORS: Mapping[str, Entry] = {
     "RESHAPE": Entry(shapes.reshape, _BOTH),
     "RESIZE_NEAREST_NEIGHBOR": Entry(shapes.resize_nearest, _BOTH, "constant size"),
     "SLICE": Entry(shapes.slice_, _BOTH, "constant begin and size"),
-    "SOFTMAX": Entry(windows.softmax, _INT8, "rows of at most 512; output scale 1/256, zero point -128"),
+    "SOFTMAX": Entry(windows.softmax, _INT8, "rows of at most 511; output scale 1/256, zero point -128"),
     "SPLIT": Entry(shapes.split, _BOTH, "constant axis"),
     "SQUEEZE": Entry(shapes.reshape, _BOTH),
-    "STRIDED_SLICE": Entry(shapes.strided_slice, _BOTH, "constant bounds; no new axes, no ellipsis"),
+    "STRIDED_SLICE": Entry(
+        shapes.strided_slice, _BOTH, "at most 4 dimensions; constant bounds; no new axes, no ellipsis"
+    ),
     "SUB": Entry(pointwise.add_or_subtract, _BOTH, "any broadcast"),
     "SUM": Entry(windows.mean_or_sum, _BOTH, "constant axes"),
     "TANH": Entry(pointwise.tanh, _INT8, "as a table; output scale 1/128, zero point 0"),
-    "TRANSPOSE": Entry(shapes.transpose, _BOTH, "constant permutation"),
+    "TRANSPOSE": Entry(shapes.transpose, _BOTH, "at most 5 dimensions; constant permutation"),
     "UNPACK": Entry(shapes.unpack, _BOTH),
 }

@@ -26,6 +26,9 @@ from hilbench.frameworks.tvm.builder import (
 from hilbench.frameworks.tvm.kernel import Shape
 
 _PADDED = 4  # dimensions that hb_pad_s8 knows
+# Dimensions that TFLite Micro takes: transpose.cc, kTransposeMaxDimensions, and strided_slice_common.cc, kMaxDim.
+_TRANSPOSED, _STRIDED = 5, 4
+_WIDE = ("int32", "int64")
 
 
 def reshape(builder: Builder, operator: Operator) -> None:
@@ -40,6 +43,8 @@ def transpose(builder: Builder, operator: Operator) -> None:
     """Add TRANSPOSE."""
     source, output = activations(builder, operator, 1, QUANTISED, scaled=False)
     order = builder.constant(operator, 1, "dimensions")
+    if len(order) > _TRANSPOSED:
+        raise Obstacle(f"has {len(order)} dimensions (at most {_TRANSPOSED})")
     if sorted(order) != list(range(len(source.shape))) or output.shape != tuple(source.shape[i] for i in order):
         raise Obstacle(f"takes {source.shape} in the order {order} to {output.shape}")
     strides = _strides(source.shape)
@@ -49,7 +54,7 @@ def transpose(builder: Builder, operator: Operator) -> None:
 def slice_(builder: Builder, operator: Operator) -> None:
     """Add SLICE."""
     source, output = activations(builder, operator, 1, QUANTISED, scaled=False)
-    begin, size = builder.constant(operator, 1, "bounds"), builder.constant(operator, 2, "bounds")
+    begin, size = (builder.constant(operator, position, "bounds", _WIDE) for position in (1, 2))
     if not len(begin) == len(size) == len(source.shape):
         raise Obstacle(f"cuts {len(begin)} dimensions of shape {source.shape}")
     ends = [whole if s == -1 else b + s for b, s, whole in zip(begin, size, source.shape, strict=True)]
@@ -68,12 +73,16 @@ def strided_slice(builder: Builder, operator: Operator) -> None:
     begin, end, steps = (builder.constant(operator, position, "bounds") for position in (1, 2, 3))
     if not len(begin) == len(end) == len(steps) == rank or 0 in steps:
         raise Obstacle(f"cuts {len(begin)} dimensions of shape {source.shape} in steps of {steps}")
+    if rank > _STRIDED:
+        raise Obstacle(f"has {rank} dimensions (at most {_STRIDED})")
     if number(operator, "ellipsis_mask") or number(operator, "new_axis_mask") or operator.options.get("offset"):
         raise Obstacle("has an ellipsis, a new axis or relative ends")
     masks = [int(number(operator, f"{name}_mask")) for name in ("begin", "end", "shrink_axis")]
     starts, shape, kept = [], [], []
     for axis, size in enumerate(source.shape):
         from_edge, to_edge, shrink = (bool(mask >> axis & 1) for mask in masks)
+        if shrink and steps[axis] < 0:  # TFLite Micro writes nothing then
+            raise Obstacle(f"drops dimension {axis} and steps backwards along it")
         edges = slice(None if from_edge else begin[axis], None if to_edge else end[axis], steps[axis])
         start, stop, step = edges.indices(size)
         count = 1 if shrink else len(range(start, stop, step))
@@ -91,7 +100,7 @@ def strided_slice(builder: Builder, operator: Operator) -> None:
 
 def split(builder: Builder, operator: Operator) -> None:
     """Add SPLIT into equal parts. The axis is the first input."""
-    axes = builder.constant(operator, 0, "axes")
+    axes = builder.constant(operator, 0, "axes", _WIDE)
     source = builder.tensor(operator, 1)
     check(source, QUANTISED, scaled=False)
     if len(axes) != 1 or not operator.outputs:
@@ -136,7 +145,8 @@ def pack(builder: Builder, operator: Operator) -> None:
     """Add PACK: a concatenation along a new dimension."""
     sources, output = _several(builder, operator)
     axis = axis_of(number(operator, "axis"), len(output.shape))
-    if output.shape[axis] != len(sources) or any(s.shape != _without(output.shape, axis) for s in sources):
+    count = number(operator, "values_count")
+    if not output.shape[axis] == len(sources) == count or any(s.shape != _without(output.shape, axis) for s in sources):
         raise Obstacle(f"packs {len(sources)} inputs of shape {sources[0].shape} to {output.shape}")
     run = math.prod(output.shape[axis + 1 :])
     _join(builder, operator, output, math.prod(output.shape[:axis]), (run,) * len(sources))

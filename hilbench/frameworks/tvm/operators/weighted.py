@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,9 @@ def convolution(builder: Builder, operator: Operator) -> None:
     fits = layer.channels % inputs[3] == 0 and data.shape[0] == 1 if depthwise else data.shape[3] == inputs[3]
     if not fits or outputs[3] != layer.channels or outputs[0] != inputs[0]:
         raise Obstacle(f"has weights {data.shape} for input {inputs} and output {outputs}")
+    # TFLite Micro takes the multiplier from the operator, and never from the shapes.
+    if depthwise and operator.options.get("depth_multiplier") != layer.channels // inputs[3]:
+        raise Obstacle(f"has the depth multiplier {operator.options.get('depth_multiplier')} for {inputs} to {outputs}")
     finish = _finish(operator, layer)
     argument, shape = _padded(builder, operator, layer.source, before, after)
     if not depthwise and window == stride == (1, 1):  # one row of pixels, so that equal sizes share a kernel
@@ -145,8 +148,16 @@ def _finish(operator: Operator, layer: _Layer) -> _Finish:
         return _Finish(kernel.Requantize(0, low, high, False), _wide_constants(layer, multipliers))
     plain, absolute = layer.sums()
     folded = layer.bias - layer.source.zero_point * plain
-    if (np.abs(folded) + 128 * absolute).max() >= 1 << 31:
+    largest = np.abs(folded) + 128 * absolute
+    if np.ldexp(largest, multipliers.left).max() >= 1 << 31:
         raise Obstacle("has weights and biases whose sums may leave 32 bits")
+    # A shift by 31 leaves 0 of any sum below 2**30, so 0 it is: no kernel has to form 1 << 31.
+    tiny = multipliers.right == fixedpoint.LARGEST_SHIFT
+    if (largest[tiny] >= 1 << 30).any():
+        raise Obstacle("has sums and scales too far apart")
+    multipliers = replace(
+        multipliers, multiplier=np.where(tiny, 0, multipliers.multiplier), right=np.where(tiny, 0, multipliers.right)
+    )
     shifts = (multipliers.left, multipliers.right) if multipliers.left.any() else (multipliers.right,)
     requantize = kernel.Requantize(layer.output.zero_point, low, high, bool(multipliers.left.any()))
     return _Finish(requantize, (folded.astype(np.int32), multipliers.multiplier, *shifts))

@@ -22,7 +22,7 @@ from hilbench.frameworks.tvm.fixedpoint import Factor
 from hilbench.frameworks.tvm.kernel import Pair
 
 _POOL_SCALES = 1e-6  # how far scales may differ, as in TFLite Micro's pooling_common.cc
-_SOFTMAX_DEPTH = 512  # beyond it, a row of equal values leaves the range of TFLite Micro's own arithmetic
+_SOFTMAX_DEPTH = 511  # beyond it, a row of equal values leaves the range of TFLite Micro's own arithmetic
 _LARGEST_STEP = 1 << 15  # of windows, strides and dilations: what TVM computes with them stays within 32 bits
 
 
