@@ -21,7 +21,7 @@ from typing import Any
 from hilbench import __version__, catalog
 from hilbench.catalog.board import Board
 from hilbench.catalog.data import Samples, load_samples, model_file
-from hilbench.catalog.suite import Suite, Task
+from hilbench.catalog.suite import Bound, Suite, Task
 from hilbench.errors import (
     CatalogError,
     LinkClosed,
@@ -324,6 +324,12 @@ def _raw(samples: Samples, outcome: _Outcome, reference: Reference | None) -> re
     )
 
 
+def _bars(task: Task, samples: Samples) -> dict[str, Bound]:
+    """Return what the suite expects of this run: of accuracy only if all samples were run, since it means all."""
+    whole = len(samples.inputs) == samples.of
+    return {name: bound for name, bound in task.expect.items() if whole or name != "accuracy"}
+
+
 def _variant(setting: _Setting) -> str:
     """Return the framework with the options that are not its defaults, such as `tvm` or `tvm:codegen=c`."""
     usual = setting.framework.check_options({})
@@ -361,9 +367,10 @@ def _facts(setting: _Setting, image: Image, samples: Samples) -> dict[str, Any]:
             name=samples.name,
             sha256=samples.sha256,
             samples=len(samples.inputs),
+            of=samples.of,
             inputs_sha256=hashlib.sha256(b"".join(samples.inputs)).hexdigest(),
         ),
-        "bars": dict(setting.task.expect),
+        "bars": _bars(setting.task, samples),
         "image": rec.ImageFacts(
             sha256=image.sha256,
             build_id=manifest.build_id,

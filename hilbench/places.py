@@ -35,6 +35,7 @@ class Place:
 
 PLACES = (
     Place("tflm_sdk", "a TensorFlow Lite Micro SDK for Cortex-M: docs/tflm.md"),
+    Place("tvm_tuning", "a folder that `hilbench tune` filled: docs/tune.md"),
     Place("microtvm", "a Model Library Format archive, or a folder of TASK.tar"),
     Place("external", "your own code or image for a model, or a folder of them by task"),
 )

@@ -47,7 +47,7 @@ def made_record() -> Record:
             "framework": {"name": "tvm", "variant": "tvm", "version": "0.27", "options": {},
                           "versions": {"apache-tvm": "0.27"}},
             "model": {"name": "digits", "sha256": "0" * 64, "macs": 1000, "operators": ["0 CONV_2D"]},
-            "dataset": {"name": "digits", "sha256": "1" * 64, "samples": 2, "inputs_sha256": "4" * 64},
+            "dataset": {"name": "digits", "sha256": "1" * 64, "samples": 2, "of": 2, "inputs_sha256": "4" * 64},
             "image": {"sha256": "2" * 64, "build_id": "3" * 32, "compiler": "gcc", "flags": ["-O2"], "parts_bytes": {}},
             "reference": None,
             "host": {"python": "3.11"},

@@ -142,7 +142,8 @@ def test_an_area_under_a_curve_is_no_percentage():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(9.696e6, "9.70 M"), (9.996e6, "10.0 M"), (999_600, "1.00 M"), (999, "999"), (12, "12.0")]
+    ("value", "text"),
+    [(9.696e6, "9.70 M"), (9.996e6, "10.0 M"), (999_600, "1.00 M"), (999, "999"), (12, "12"), (12.5, "12.5")],
 )
 def test_three_digits_are_shown_of_a_count(value: float, text: str):
     assert friendly(Metric(value=value, unit="instructions", basis="counted")) == text

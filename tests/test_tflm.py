@@ -38,7 +38,7 @@ def test_a_good_model_becomes_a_host_program(tmp_path):
     request = asked(digits())
     assert TFLM().supports(request).ok
     emitted = TFLM().emit(request, tmp_path)
-    assert emitted.program == "hilbench.frameworks.tflm_host"
+    assert emitted.program == "hilbench.frameworks.tflm.host_program"
     assert [file.name for file in emitted.data] == ["model.tflite"]
     assert emitted.data[0].read_bytes() == request.model.path.read_bytes()
     assert emitted.data[0].parent == tmp_path

@@ -83,7 +83,7 @@ REFUSED = {
            {"stride_h": 1, "stride_w": 1, "dilation_h_factor": 1, "dilation_w_factor": 1, "depth_multiplier": 1}),
         "depth multiplier 1"),
     "sums that a shift of 31 does not make 0": (
-        [T((1, 4), 2.0**-16), T((1, 4), 2.0**-16, data=np.ones((1, 4))),
+        [T((1, 4), 1.5 * 2.0**-16), T((1, 4), 2.0**-16, data=np.ones((1, 4))),
          T((1,), 2.0**-32, dtype="int32", data=[(1 << 31) - 5000]), T((1, 1), 1.0)],
         Op("FULLY_CONNECTED", [0, 1, 2], [3]), "sums and scales too far apart"),
     "sums that a left shift takes out of 32 bits": (

@@ -15,6 +15,7 @@ __attribute__((weak)) const char *hb_model_message(void) {
 }
 
 static bool usable;
+static const char *misfit = "";
 static uint32_t invocations;
 
 static uint32_t tensors_bytes(uint32_t count, hb_tensor (*tensor)(uint32_t)) {
@@ -26,10 +27,21 @@ static uint32_t tensors_bytes(uint32_t count, hb_tensor (*tensor)(uint32_t)) {
 }
 
 void hb_inference_init(void) {
+    if (hb_model_init() != 0) {
+        return;
+    }
     /* A model whose tensors are not as large as the image was told would write beyond the agent's buffers. */
-    usable = hb_model_init() == 0 &&
-             tensors_bytes(hb_model_input_count(), hb_model_input) == (uint32_t)HB_INPUT_BYTES &&
-             tensors_bytes(hb_model_output_count(), hb_model_output) == (uint32_t)HB_OUTPUT_BYTES;
+    if (tensors_bytes(hb_model_input_count(), hb_model_input) != (uint32_t)HB_INPUT_BYTES) {
+        misfit = "its hb_model_input() has another size than the model's inputs";
+    } else if (tensors_bytes(hb_model_output_count(), hb_model_output) != (uint32_t)HB_OUTPUT_BYTES) {
+        misfit = "its hb_model_output() has another size than the model's outputs";
+    } else {
+        usable = true;
+    }
+}
+
+const char *hb_inference_message(void) {
+    return misfit[0] != 0 ? misfit : hb_model_message();
 }
 
 static void load_input(const uint8_t *input) {

@@ -10,4 +10,7 @@ void hb_inference_init(void);
 /* Runs one sample and fills its result and output. Stops early when the host no longer wants it. */
 void hb_inference_run(const hb_job *job);
 
+/* Why the model cannot be run or failed, in words; empty if it has nothing to say. */
+const char *hb_inference_message(void);
+
 #endif

@@ -6,6 +6,7 @@
 #include "hb_config.h"
 #include "hb_model.h"
 #include "hb_port.h"
+#include "inference.h"
 #include "profile.h"
 
 #define INPUT_BYTES  ((uint32_t)HB_INPUT_BYTES)
@@ -193,7 +194,7 @@ static void read_output(const hb_frame *frame) {
 }
 
 static void read_message(const hb_frame *frame) {
-    const char *message = hb_model_message();
+    const char *message = hb_inference_message();
     send_block(frame, (const uint8_t *)message, (uint32_t)strlen(message));
 }
 

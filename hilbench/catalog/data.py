@@ -30,13 +30,14 @@ class Samples:
     """Inputs for a model, one `bytes` a sample (all input tensors in order, little-endian), and their labels.
 
     `labels` is int64 (n,), None when the data set has none. `sha256` names the whole data set, however many samples
-    were taken.
+    were taken, and `of` says how many it has.
     """
 
     inputs: list[bytes]
     labels: Array | None
     sha256: str
     name: str
+    of: int
 
 
 def model_file(task: Task, suite: Suite, search: Sequence[Path] = ()) -> Path:
@@ -87,12 +88,12 @@ def load_samples(
     data = task.dataset
     if data.random:
         drawn = _random(data.random, inputs)
-        return Samples(drawn[:count], None, hashlib.sha256(b"".join(drawn)).hexdigest(), data.name)
+        return Samples(drawn[:count], None, hashlib.sha256(b"".join(drawn)).hexdigest(), data.name, len(drawn))
     assert data.arrays, "a Dataset has arrays or random"
-    samples, labels = _arrays(data.arrays, suite.folder, inputs, count)
+    samples, labels, of = _arrays(data.arrays, suite.folder, inputs, count)
     if labels is not None:
         _check_classes(labels, classes, suite.folder, data.arrays)
-    return Samples(samples, labels, _arrays_sha256(data.arrays), data.name)
+    return Samples(samples, labels, _arrays_sha256(data.arrays), data.name, of)
 
 
 def quantise(real: Array, tensor: TensorInfo) -> Array:
@@ -138,7 +139,7 @@ def _random_tensor(seed: int, sample: int, index: int, tensor: TensorInfo) -> by
 
 def _arrays(
     data: ArrayData, folder: Path, inputs: Sequence[TensorInfo], count: int | None
-) -> tuple[list[bytes], Array | None]:
+) -> tuple[list[bytes], Array | None, int]:
     if len(inputs) != 1:
         raise ModelError(f"the data set feeds one input, but the model has {len(inputs)}")
     path = folder / data.inputs.file
@@ -150,7 +151,7 @@ def _arrays(
         _check_labels(labels, folder / data.labels.file, len(array))
         labels = labels[:count].astype(np.int64)
     real = array[:count].astype(np.float32) * np.float32(data.scale)
-    return [sample.tobytes() for sample in quantise(real, inputs[0])], labels
+    return [sample.tobytes() for sample in quantise(real, inputs[0])], labels, len(array)
 
 
 def _arrays_sha256(data: ArrayData) -> str:

@@ -1,4 +1,4 @@
-"""The command line: `hilbench boards | suites | frameworks | doctor | build | schema`. Commands only; no logic here."""
+"""The command line: `hilbench boards | suites | frameworks | doctor | build | tune | schema`. No logic here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hilbench.cli.build import build
 from hilbench.cli.doctor import doctor
 from hilbench.cli.lists import boards, frameworks, suites
 from hilbench.cli.schema import schema
+from hilbench.cli.tune import tune
 from hilbench.errors import HilbenchError
 
 
@@ -20,11 +21,12 @@ from hilbench.errors import HilbenchError
 def cli() -> None:
     """Hardware-in-the-loop benchmarks for TinyML.
 
-    Benchmarks run through pytest: `pytest SUITE --board=BOARD`. These commands show what there is, and build images.
+    Benchmarks run through pytest: `pytest SUITE --board=BOARD`. These commands show what there is, build images and
+    tune kernels.
     """
 
 
-for command in (boards, suites, frameworks, doctor, build, schema):
+for command in (boards, suites, frameworks, doctor, build, tune, schema):
     cli.add_command(command)
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,9 +16,9 @@ from hilbench.images.finished import finish
 from hilbench.images.image import ELF_SUFFIX, HOST_SUFFIX, Image
 from hilbench.images.manifest import Manifest, ManifestCompiler, ManifestFramework, ManifestModel
 from hilbench.images.recipe import STACK_BYTES, Recipe, board_digest
-from hilbench.images.toolchain import Toolchain, clean_environment, find_toolchain, require_cxx
+from hilbench.images.run import run
+from hilbench.images.toolchain import Toolchain, find_toolchain, require_cxx
 
-_TIMEOUT_S = 600
 _CXX = {".cc", ".cpp", ".cxx"}  # as firmware/CMakeLists.txt
 
 
@@ -43,7 +40,7 @@ def build(board: Board, framework: Framework, request: Request, cache: Path, pro
     support = framework.supports(request)
     if not support.ok:
         raise UnsupportedModel(
-            f"{framework.name} cannot run {model.name} on {core.title}: {support.reason}",
+            f"{framework.name} cannot run it: {support.reason}",
             where=str(model.path),
             hint=support.remedy or None,
         )
@@ -62,6 +59,9 @@ def build(board: Board, framework: Framework, request: Request, cache: Path, pro
             made = finish(emitted.image, manifest, toolchain, work)
         else:
             made = _compile(toolchain, recipe, emitted, manifest, work)
+        # Sources are read when they are hashed, when they are emitted, and by the compiler: all must have seen the same.
+        if recipe.build_id != build_id:
+            raise BuildError("the sources changed while they were built", where=framework.name, hint="run it again")
         return keep(cache, made, build_id)
 
 
@@ -171,7 +171,7 @@ def _image_cmake(recipe: Recipe, emitted: Emitted, work: Path) -> str:
 
 def _run(argv: list[str], board: Board, work: Path) -> None:
     """Run one step of the build in `work`. Raises `BuildError` with what the compiler or linker said first."""
-    code, text = _output(argv)
+    code, text = run(argv)
     text = text.replace(f"{work}/model/", "")  # the model's files go by the names that they were given
     if code == 0:
         return
@@ -183,26 +183,3 @@ def _run(argv: list[str], board: Board, work: Path) -> None:
         )
     wrong = [line for line in text.splitlines() if re.search(r"\berror\b|undefined reference|CMake Error", line, re.I)]
     raise BuildError("the image does not build: " + "\n  ".join(wrong[:5] or text.splitlines()[-5:]))
-
-
-def _output(argv: list[str]) -> tuple[int, str]:
-    """Run `argv` in a process group of its own, so that its compilers end with it. Returns exit code and output."""
-    with subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=clean_environment(),
-        start_new_session=True,
-    ) as process:
-        try:
-            text, _ = process.communicate(timeout=_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise BuildError(f"'{Path(argv[0]).name}' took longer than {_TIMEOUT_S} s and was stopped") from None
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-        return process.returncode, text

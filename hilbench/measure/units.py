@@ -47,6 +47,8 @@ def _down(value: float, digits: int) -> float:
 
 
 def _scaled(value: float, steps: tuple[tuple[str, float], ...]) -> str:
+    if abs(value) < 1000 and steps[-1][1] == 1.0 and value == int(value):
+        return f"{value:.0f}"  # a count of single things
     unit, factor = next((step for step in steps if abs(value) >= _ROUNDS_UP * step[1]), steps[-1])
     number = value / factor
     text = next(text for digits in (2, 1, 0) if len(text := f"{abs(number):.{digits}f}") <= _WIDTH or not digits)

@@ -10,7 +10,6 @@ import pytest
 
 from hilbench import catalog
 from hilbench.bench import Plan
-from hilbench.catalog.suite import Task
 from hilbench.errors import ExpectationFailed, HilbenchError, Unavailable
 from hilbench.pytest_plugin.options import value
 from hilbench.pytest_plugin.session import NO_BOARD, cannot_run, run_and_keep, selection
@@ -28,7 +27,7 @@ class SuiteFile(pytest.File):
             if not chosen.boards:
                 yield NoBoard.from_parent(self, name=task.id)
             for plan in chosen.plans(self.path, task):
-                yield BenchItem.from_parent(self, name=plan_name(plan), plan=plan, task=task)
+                yield BenchItem.from_parent(self, name=plan_name(plan), plan=plan)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show our own errors as they are, without a traceback."""
@@ -50,16 +49,15 @@ class SuiteItem(pytest.Item):
 class BenchItem(SuiteItem):
     """One benchmark: a task on a board through a framework."""
 
-    def __init__(self, plan: Plan, task: Task, **rest: Any) -> None:
+    def __init__(self, plan: Plan, **rest: Any) -> None:
         super().__init__(**rest)
         self.plan = plan
-        self.task = task
 
     def runtest(self) -> None:
         """Run the benchmark and hold its record against the suite's `expect:`."""
         record = run_and_keep(self, self.plan)
-        failures = broken(record, self.task.expect)
-        unsure = unknown(record, self.task.expect)
+        failures = broken(record, record.bars)
+        unsure = unknown(record, record.bars)
         if value(self.config, "hil_require"):
             failures += unsure
         if failures:

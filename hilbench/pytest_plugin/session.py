@@ -17,7 +17,7 @@ from hilbench.pytest_plugin.progress import ProgressLine
 from hilbench.records.record import Record
 from hilbench.records.store import DEFAULT, Store, open_store
 from hilbench.reports.table import NotRun
-from hilbench.selection import Selection, find_places, parse_frameworks
+from hilbench.selection import FrameworkChoice, Selection, find_places, parse_frameworks
 
 NO_BOARD = "no board chosen: --board=qemu runs it on an emulated Cortex-M4; `hilbench boards` lists all"
 
@@ -67,7 +67,8 @@ def run_and_keep(item: pytest.Item, plan: bench.Plan) -> Record:
         with ProgressLine(item.config, item.name) as progress:
             record = bench.run(plan, progress)
     except (Unavailable, UnsupportedModel) as error:
-        not_run = NotRun(plan.task, plan.board.id, plan.target, plan.framework, error.what)
+        framework = str(FrameworkChoice(plan.framework, plan.options))
+        not_run = NotRun(plan.task, plan.board.id, framework, error.what, error.hint or "")
         outcomes.append({"not_run": dataclasses.asdict(not_run)})
         cannot_run(item.config, error)
     outcome: dict[str, Any] = {"record": record.model_dump(mode="json", by_alias=True)}

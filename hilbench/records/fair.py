@@ -1,7 +1,8 @@
 """Which records may stand in one table, and in which order: only what ran one model on one stream of inputs.
 
 A row that misses its suite's bar for fidelity or accuracy has a place in the table but none in the ranking: a kernel
-that computes something else may be as fast as it likes.
+that computes something else may be as fast as it likes. Where the suite sets no bar for fidelity, all outputs have to
+equal the reference's.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from hilbench.catalog.suite import Bound
 from hilbench.records.expect import broken, unknown
 from hilbench.records.record import Record
 
@@ -96,4 +98,6 @@ def _common(name: str, group: Sequence[Record]) -> bool:
 def _below(record: Record) -> str:
     """Return which bar of its suite the record misses, or cannot show that it meets."""
     bars = {name: bound for name, bound in record.bars.items() if name in _BARS}
+    if "fidelity" in record.metrics:
+        bars.setdefault("fidelity", Bound(min=1.0))
     return "; ".join([*broken(record, bars), *unknown(record, bars)])

@@ -55,7 +55,7 @@ class ModelFacts(Part):
 
 
 class DatasetFacts(Part):
-    """The data by its hash, and how many of its samples were used (always the first ones).
+    """The data by its hash, and how many `of` its samples were used (always the first ones).
 
     `inputs_sha256` is the hash of every byte that was streamed, in order: which samples, and how they were quantised.
     """
@@ -63,6 +63,7 @@ class DatasetFacts(Part):
     name: str
     sha256: str
     samples: int
+    of: int
     inputs_sha256: str
 
 

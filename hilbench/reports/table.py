@@ -22,13 +22,13 @@ from hilbench.reports.profile import print_profiles
 
 @dataclass(frozen=True)
 class NotRun:
-    """A combination that could not be run here, and why."""
+    """A combination that could not be run here, why, and what to do about it. `framework` comes with its options."""
 
     task: str
     board: str
-    target: str
     framework: str
     reason: str
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,9 @@ def print_tables(console: Console, records: Sequence[Record], not_run: Sequence[
 
 def _title(record: Record) -> str:
     where = f"{record.board.id} ({record.board.name}; {record.target.kind} {record.target.version})"
-    samples = record.dataset.samples
-    return f"{record.task} on {where}, {samples} sample{'s' if samples > 1 else ''}"
+    samples, of = record.dataset.samples, record.dataset.of
+    some = f"first {samples} of {of}" if samples < of else f"{of}"
+    return f"{record.task} on {where}, {some} sample{'s' if of > 1 else ''}"
 
 
 def _columns(records: Iterable[Record]) -> list[_Column]:
@@ -175,11 +176,17 @@ def _kept_apart(groups: Sequence[Sequence[Record]]) -> list[str]:
 
 
 def _not_run(not_run: Iterable[NotRun]) -> list[str]:
-    """Return one line for each task and reason, with all the combinations that it stopped."""
-    lines: dict[tuple[str, str], list[str]] = {}
+    """Return one line for each reason, with all that it stopped and what to do about it."""
+    stopped: dict[tuple[str, str], list[NotRun]] = {}
     for one in not_run:
-        lines.setdefault((one.task, one.reason), []).append(f"{one.board}-{one.framework}")
-    return [f"not run: {task}[{', '.join(which)}]: {reason}" for (task, reason), which in lines.items()]
+        stopped.setdefault((one.reason, one.hint), []).append(one)
+    lines = []
+    for (reason, hint), which in stopped.items():
+        frameworks, boards, tasks = (
+            ", ".join(dict.fromkeys(getattr(one, name) for one in which)) for name in ("framework", "board", "task")
+        )
+        lines.append(f"not run: {frameworks} on {boards} ({tasks}): {reason}" + (f"; {hint}" if hint else ""))
+    return lines
 
 
 def _notes(records: Iterable[Record]) -> list[str]:

@@ -12,17 +12,17 @@ from pathlib import Path
 
 from hilbench import resources
 from hilbench.catalog.core import Core
-from hilbench.errors import Unavailable, UnsupportedModel, UsageError, nearest
+from hilbench.errors import Unavailable, UnsupportedModel
 from hilbench.frameworks import tflite
-from hilbench.frameworks.base import YES, Emitted, Request, Support, takes
-from hilbench.frameworks.tvm import packed, program
+from hilbench.frameworks.base import YES, Emitted, Request, Support, checked, takes
+from hilbench.frameworks.tvm import packed, program, tuning
 
 # What is pinned in pyproject.toml: the passes and the text of the generated C are this release's.
 _RELEASE = "0.27."
 _PACKAGES = ("apache-tvm", "apache-tvm-ffi", "tflite")
 _INSTALL = "pip install 'hilbench[tvm]'"
 # GCC's first scheduling pass moves loads up, and then has too few registers for a kernel's sums.
-_FLAGS = ("-O2", "-fno-schedule-insns")
+FLAGS = ("-O2", "-fno-schedule-insns")
 # The values of each option, the default first. GCC makes faster code of the kernels' C than LLVM of their TIR.
 _OPTIONS = {"codegen": ("c", "llvm")}
 
@@ -46,17 +46,13 @@ class TVM:
         return YES
 
     def versions(self, request: Request) -> Mapping[str, str]:
-        """Return the versions of the installed packages that shape the C."""
-        return _installed()
+        """Return the versions of the installed packages that shape the C, and the hash of the tuned schedules."""
+        folder = request.paths.get(tuning.PLACE)
+        return {**_installed(), **({"tuning": tuning.digest(folder)} if folder else {})}
 
     def check_options(self, options: Mapping[str, str]) -> dict[str, str]:
         """Return `options` with defaults filled in. Raises `UsageError` for an unknown key or value."""
-        for key, value in options.items():
-            if key not in _OPTIONS:
-                raise UsageError(f"the framework tvm has no option '{key}'", hint=nearest(key, _OPTIONS))
-            if value not in _OPTIONS[key]:
-                raise UsageError(f"tvm: {key} cannot be '{value}'", hint=nearest(value, _OPTIONS[key]))
-        return {key: options.get(key, values[0]) for key, values in _OPTIONS.items()}
+        return checked(self.name, options, _OPTIONS)
 
     def supports(self, request: Request) -> Support:
         """Say whether every operator of the model has a kernel. Reads the model; does not load TVM."""
@@ -79,11 +75,13 @@ class TVM:
         if request.core.dsp:
             steps = packed.rewrite(steps)
         try:
-            from hilbench.frameworks.tvm import emit
+            from hilbench.frameworks.tvm import emit, kernels
         except ImportError as error:
             raise Unavailable(f"TVM does not import: {error}", hint=_INSTALL) from error
         llvm = request.core if request.options["codegen"] == "llvm" else None
-        written = emit.write(steps, graph.operator_names(), llvm, into)
+        folder, codegen = request.paths.get(tuning.PLACE), request.options["codegen"]
+        function = tuning.functions(folder, request.core, codegen) if folder else kernels.prim_func
+        written = emit.write(steps, graph.operator_names(), llvm, into, function)
         helpers = resources.FIRMWARE / "frameworks" / "tvm"
         return Emitted(
             inputs=graph.input_infos(),
@@ -91,7 +89,7 @@ class TVM:
             sources=(*written.sources, *sorted(helpers.glob("*.c"))),
             objects=written.objects,
             include_dirs=(into, helpers),
-            flags=_FLAGS,
+            flags=FLAGS,
             arena_bytes=written.arena_bytes,
             operators=graph.operator_names(),
             macs=graph.macs(),

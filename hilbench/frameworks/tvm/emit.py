@@ -5,7 +5,7 @@ The text depends on the model and on TVM's version alone: no paths, no times, no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ Array = npt.NDArray[Any]
 
 _C_TYPES = {name: f"{name}_t" for name in ("int8", "uint8", "int16", "int32", "int64")}
 _KINDS = {
+    kernel.Candidate: "candidate",
     kernel.Conv2D: "conv2d",
     kernel.PackedConv2D: "packed_conv2d",
     kernel.DepthwiseConv2D: "depthwise_conv2d",
@@ -59,14 +60,20 @@ class Written:
     arena_bytes: int
 
 
-def write(program: Program, operators: tuple[str, ...], llvm: Core | None, into: Path) -> Written:
+def write(
+    program: Program,
+    operators: tuple[str, ...],
+    llvm: Core | None,
+    into: Path,
+    function: Callable[[kernel.Kernel], Any] = prim_func,
+) -> Written:
     """Write the C of `program` into the folder `into`; `operators` are the names for its comments.
 
-    With `llvm`, the kernels are not C but an object for that core.
+    With `llvm`, the kernels are not C but an object for that core. `function` returns a kernel's scheduled PrimFunc.
     """
     names = _kernel_names(program.calls)
     target = lower.llvm_target(llvm) if llvm else lower.c_target()
-    lowered = lower.lower({name: prim_func(what) for what, name in names.items()}, target)
+    lowered = lower.lower({name: function(what) for what, name in names.items()}, target)
     workspaces = [lowered.workspace_bytes[names[c.kernel]] if c.kernel in names else 0 for c in program.calls]
     arena = plan(_tenants(program, workspaces))
     constants = _Constants(program.calls)

@@ -250,8 +250,16 @@ class Softmax:
     depth: int
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """`plain` with one of many schedules, told apart by `number`: only in what `hilbench tune` measures."""
+
+    plain: Conv2D | DepthwiseConv2D
+    number: int
+
+
 Kernel = (
-    Conv2D | PackedConv2D | DepthwiseConv2D | PackedDepthwiseConv2D | WideConv2D | Pool2D | Softmax
+    Candidate | Conv2D | PackedConv2D | DepthwiseConv2D | PackedDepthwiseConv2D | WideConv2D | Pool2D | Softmax
     | Sum | Product | Extreme | Lookup | Rescale | Reduce
     | Move | Join | Resize | Pad
 )  # fmt: skip

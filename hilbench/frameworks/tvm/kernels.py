@@ -1,7 +1,8 @@
 """Kernels as TVM tensor expressions with a schedule: each `kernel` record becomes one PrimFunc.
 
 The arithmetic is TFLite Micro's, in int32 and int64 alone. Schedules here are for a scalar core with no more than 16
-registers: they keep a few sums in registers and leave the rest to the C compiler.
+registers: they keep a few sums in registers and leave the rest to the C compiler. What they sample (`_tile`) has a
+decision of ours, and is what `tuning` may decide otherwise.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from hilbench.frameworks.tvm import kernel
 Expr = Any
 PrimFunc = Any
 
+# The largest tile of one loop that tuning tries.
+LARGEST_TILE = 8
 # Neighbouring output channels computed at once: their sums, the input and the pointers fit a Cortex-M's registers.
 _CHANNELS_AT_ONCE = (4, 3, 2, 1)
 # Steps of the innermost loop written out, to thin out its counting.
@@ -35,7 +38,35 @@ def prim_func(what: kernel.Kernel) -> PrimFunc:
     raise TypeError(f"{type(what).__name__} is not a TVM kernel")
 
 
-@prim_func.register
+@singledispatch
+def unscheduled(what: kernel.Kernel) -> PrimFunc:
+    """Return the PrimFunc of a kernel that can be tuned, as tensor expressions alone make it."""
+    raise TypeError(f"{type(what).__name__} is not a kernel that can be tuned")
+
+
+@singledispatch
+def tile(what: kernel.Kernel, schedule: Any) -> None:
+    """Tile the loops of `schedule`, which is of `unscheduled(what)`: all that there is to decide."""
+    raise TypeError(f"{type(what).__name__} is not a kernel that can be tuned")
+
+
+@singledispatch
+def finish(what: kernel.Kernel, schedule: Any) -> None:
+    """Do to a tiled `schedule` what follows from the tiles."""
+    raise TypeError(f"{type(what).__name__} is not a kernel that can be tuned")
+
+
+@prim_func.register(kernel.Conv2D)
+@prim_func.register(kernel.DepthwiseConv2D)
+def _(what: kernel.Conv2D | kernel.DepthwiseConv2D) -> PrimFunc:
+    schedule = s_tir.Schedule(unscheduled(what))
+    tile(what, schedule)
+    schedule.enter_postproc()
+    finish(what, schedule)
+    return schedule.mod["main"]
+
+
+@unscheduled.register
 def _(what: kernel.Conv2D) -> PrimFunc:
     n, height, width, depth = what.shape
     rows, columns = kernel.windows((height, width), what.window, what.stride, what.dilation)
@@ -48,20 +79,36 @@ def _(what: kernel.Conv2D) -> PrimFunc:
         pixel = x[b, y * what.stride[0] + ky * what.dilation[0], xx * what.stride[1] + kx * what.dilation[1], kc]
         return te.sum(pixel.astype("int32") * weights[o, ky, kx, kc].astype("int32"), axis=[ky, kx, kc])
 
-    sums = te.compute((n, rows, columns, what.channels), product, "sums")
-    schedule = _with_output(sums, what.requantize, [x, weights])
-    *outer, o, ky_loop, kx_loop, kc_loop = schedule.get_loops(schedule.get_sblock("sums"))
-    channels = _divisor(what.channels, _CHANNELS_AT_ONCE)
-    groups, channel = schedule.split(o, [None, channels])
+    return _with_output(te.compute((n, rows, columns, what.channels), product, "sums"), what.requantize, [x, weights])
+
+
+@tile.register
+def _(what: kernel.Conv2D, schedule: Any) -> None:
+    b, y, x, o, ky, kx, kc = schedule.get_loops(schedule.get_sblock("sums"))
+    pixels = [schedule.fuse(y, x)] if _flat(what) else [y, x]
+    tiles = [_tile(schedule, loop, 1) for loop in pixels]
+    tiles.append(_tile(schedule, o, _divisor(what.channels, _CHANNELS_AT_ONCE)))
     # Without dilation a row of the window is one run of memory in input and weights alike.
-    run, between = (schedule.fuse(kx_loop, kc_loop), []) if what.dilation[1] == 1 else (kc_loop, [kx_loop])
-    length = depth * (what.window[1] if what.dilation[1] == 1 else 1)
-    run, step = schedule.split(run, [None, _divisor(length, _STEPS_AT_ONCE)])
-    schedule.reorder(*outer, groups, ky_loop, *between, run, step, channel)
-    return _finish(schedule, groups, ky_loop, unrolled=2, channels=channels)
+    run, between = (schedule.fuse(kx, kc), []) if what.dilation[1] == 1 else (kc, [kx])
+    length = what.shape[3] * (what.window[1] if what.dilation[1] == 1 else 1)
+    run, step = _tile(schedule, run, _divisor(length, _STEPS_AT_ONCE))
+    outer, inner = zip(*tiles, strict=True)
+    schedule.reorder(b, *outer, ky, *between, run, step, *inner)
 
 
-@prim_func.register
+@finish.register
+def _(what: kernel.Conv2D, schedule: Any) -> None:
+    outer = 2 if _flat(what) else 3
+    _finish(schedule, 1 + outer, unrolled=1 + outer)
+
+
+def _flat(what: kernel.Conv2D) -> bool:
+    """Say whether windows are pixels one after another, so that tiles of them may cross rows."""
+    size = what.shape[1], what.shape[2]
+    return kernel.windows(size, what.window, what.stride, what.dilation) == size
+
+
+@unscheduled.register
 def _(what: kernel.DepthwiseConv2D) -> PrimFunc:
     n, height, width, depth = what.shape
     rows, columns = kernel.windows((height, width), what.window, what.stride, what.dilation)
@@ -75,11 +122,20 @@ def _(what: kernel.DepthwiseConv2D) -> PrimFunc:
         pixel = x[b, *place, o // what.multiplier]
         return te.sum(pixel.astype("int32") * weights[ky, kx, o].astype("int32"), axis=[ky, kx])
 
-    sums = te.compute((n, rows, columns, channels), product, "sums")
-    schedule = _with_output(sums, what.requantize, [x, weights])
-    *_, o, ky_loop, _ = schedule.get_loops(schedule.get_sblock("sums"))
-    unrolled = 2 if math.prod(what.window) <= _MOST_TAPS else 0
-    return _finish(schedule, o, ky_loop, unrolled=unrolled, channels=1)
+    return _with_output(te.compute((n, rows, columns, channels), product, "sums"), what.requantize, [x, weights])
+
+
+@tile.register
+def _(what: kernel.DepthwiseConv2D, schedule: Any) -> None:
+    b, *places, ky, kx = schedule.get_loops(schedule.get_sblock("sums"))
+    outer, inner = zip(*(_tile(schedule, loop, 1) for loop in places), strict=True)
+    schedule.reorder(b, *outer, ky, kx, *inner)
+
+
+@finish.register
+def _(what: kernel.DepthwiseConv2D, schedule: Any) -> None:
+    taps = 2 if math.prod(what.window) <= _MOST_TAPS else 0
+    _finish(schedule, 4, unrolled=taps + 3)
 
 
 @prim_func.register
@@ -120,8 +176,8 @@ def _(what: kernel.Pool2D) -> PrimFunc:
 # ---- from sums to int8
 
 
-def _with_output(sums: Any, how: kernel.Requantize, inputs: list[Any]) -> Any:
-    """Return a schedule of `sums` and `_OUTPUT_BLOCKS`: bias, multiplier, shifts, zero point and clamp."""
+def _with_output(sums: Any, how: kernel.Requantize, inputs: list[Any]) -> PrimFunc:
+    """Return the PrimFunc of `sums` and `_OUTPUT_BLOCKS`: bias, multiplier, shifts, zero point and clamp."""
     shape, channels = sums.shape, (sums.shape[3],)
     bias, multiplier = (te.placeholder(channels, "int32", name) for name in ("bias", "multiplier"))
     # Shifts are uint8: TVM 0.27 draws wrong bounds from `>>` by an int32 that it cannot see.
@@ -140,24 +196,29 @@ def _with_output(sums: Any, how: kernel.Requantize, inputs: list[Any]) -> Any:
 
     out = te.compute(shape, output, "out")
     shifts = [left, right] if how.left_shift else [right]
-    return s_tir.Schedule(te.create_prim_func([*inputs, bias, multiplier, *shifts, out]))
+    return te.create_prim_func([*inputs, bias, multiplier, *shifts, out])
 
 
-def _finish(schedule: Any, place: Any, first_reduction: Any, *, unrolled: int, channels: int) -> PrimFunc:
-    """Move the output's blocks below loop `place` and set sums to 0 before `first_reduction`.
+def _tile(schedule: Any, loop: Any, size: int) -> tuple[Any, Any]:
+    """Split `loop` into tiles, of `size` unless tuning says otherwise. Returns the loops over tiles and inside one."""
+    count = int(schedule.get(loop).extent) // size
+    outer, inner = schedule.split(loop, schedule.sample_perfect_tile(loop, 2, LARGEST_TILE, [count, size]))
+    return outer, inner
 
-    Writes out the `unrolled` innermost loops of the sums, and the loop over `channels` inside `place`.
+
+def _finish(schedule: Any, outer: int, *, unrolled: int) -> None:
+    """Compute the output's blocks inside the `outer` loops over tiles, and set sums to 0 before what they add up.
+
+    Writes out the loops inside a tile: the `unrolled` innermost ones of the sums, and all of the other blocks.
     """
+    loops = schedule.get_loops(schedule.get_sblock("sums"))
     for name in _OUTPUT_BLOCKS:
-        schedule.reverse_compute_at(schedule.get_sblock(name), place)
-    schedule.decompose_reduction(schedule.get_sblock("sums"), first_reduction)
-    loops = {name: schedule.get_loops(schedule.get_sblock(name)) for name in _BLOCKS}
-    innermost = loops["sums_update"][len(loops["sums_update"]) - unrolled :]
-    if channels > 1:
-        innermost += [loops[name][-1] for name in ("sums_init", *_OUTPUT_BLOCKS)]
-    for loop in innermost:
-        schedule.unroll(loop)
-    return schedule.mod["main"]
+        schedule.reverse_compute_at(schedule.get_sblock(name), loops[outer - 1])
+    schedule.decompose_reduction(schedule.get_sblock("sums"), loops[outer])
+    for name in _BLOCKS:
+        loops = schedule.get_loops(schedule.get_sblock(name))
+        for loop in loops[len(loops) - unrolled if name == "sums_update" else outer :]:
+            schedule.unroll(loop)
 
 
 def _high_multiply(value: Expr, multiplier: Expr) -> Expr:

@@ -151,9 +151,10 @@ def _finish(operator: Operator, layer: _Layer) -> _Finish:
     largest = np.abs(folded) + 128 * absolute
     if np.ldexp(largest, multipliers.left).max() >= 1 << 31:
         raise Obstacle("has weights and biases whose sums may leave 32 bits")
-    # A shift by 31 leaves 0 of any sum below 2**30, so 0 it is: no kernel has to form 1 << 31.
+    # A shift by 31 leaves 0 of any product below 2**30, so 0 it is: no kernel has to form 1 << 31.
     tiny = multipliers.right == fixedpoint.LARGEST_SHIFT
-    if (largest[tiny] >= 1 << 30).any():
+    products = largest[tiny].astype(np.float64) * multipliers.multiplier[tiny] / (1 << 31)
+    if products.max(initial=0.0) >= (1 << 30) - 1:
         raise Obstacle("has sums and scales too far apart")
     multipliers = replace(
         multipliers, multiplier=np.where(tiny, 0, multipliers.multiplier), right=np.where(tiny, 0, multipliers.right)
