@@ -5,10 +5,14 @@ import hashlib
 import importlib.util
 import io
 import json
+import os
+import re
 import shutil
+import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +21,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from hilbench.catalog.core import CORES
-from hilbench.errors import ModelError, UnsupportedModel, UsageError
+from hilbench.errors import BuildError, ModelError, UnsupportedModel, UsageError
 from hilbench.frameworks import emlearn
 from hilbench.frameworks.base import Model, Request, takes
 from hilbench.frameworks.emlearn import Emlearn, child, convert, keras_file, skops_file
@@ -27,6 +31,8 @@ from hilbench.records.directory import DirectoryStore
 from hilbench.records.record import Record
 from hilbench.reports.table import print_tables
 from hilbench.tensors import TensorInfo
+
+from .conftest import ROOT
 
 HOST = CORES["host"]
 pytestmark = pytest.mark.skipif(not Emlearn().available(HOST, {}).ok, reason="emlearn is not installed")
@@ -109,28 +115,61 @@ def votes(estimator, samples):
 
 @given(st.floats(-32768, 32766.99), st.integers(-32768, 32767))
 def test_a_whole_feature_goes_the_same_way_at_any_threshold(threshold: float, feature: int):
-    (moved,) = convert._thresholds(np.array([threshold]), "int16_t", "tree")
+    (moved,) = convert._thresholds(np.array([threshold]), "int16_t")
     assert (feature < int(moved)) == (feature <= threshold)
     assert -32768 <= int(moved) <= 32767
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6, width=32))
 def test_a_float_feature_goes_the_same_way_unless_it_is_within_a_millionth(threshold: float, feature: float):
-    (moved,) = convert._thresholds(np.array([threshold]), "float", "tree")
+    (moved,) = convert._thresholds(np.array([threshold]), "float")
     written = np.float32(f"{moved:.6f}")
     for candidate in (np.float32(feature), np.float32(threshold)):
         if float(candidate) <= threshold or candidate - threshold > 2e-6 + 2 * np.spacing(np.float32(abs(threshold))):
             assert (candidate < written) == (float(candidate) <= threshold)
 
 
-def test_thresholds_beyond_int16_are_refused(tmp_path, in_process):
+@pytest.mark.parametrize(
+    ("factor", "reason"),
+    [
+        (5000, r"tree \d splits at \S+, beyond the range of int16_t"),
+        (-5000, r"tree \d splits at -\S+, beyond the range of int16_t"),
+        (0.1, r"tree \d splits at 0\.\d+, not halfway between whole numbers"),
+    ],
+)
+def test_features_that_are_no_whole_numbers_of_16_bits_are_floats(tmp_path, in_process, factor, reason):
     samples, labels = digits()
-    fitted = stored(tmp_path, forest().fit(samples * 5000, labels))
-    support = Emlearn().supports(fitted.request())
+    fitted = stored(tmp_path, forest().fit(samples * factor, labels))
+    support = Emlearn().supports(fitted.request(dtype="int16_t"))
     assert not support.ok
-    assert "beyond the range of int16_t" in support.reason
-    assert "dtype=float" in support.remedy
-    assert Emlearn().supports(fitted.request(dtype="float")).ok
+    assert re.search(reason, support.reason)
+    assert support.remedy == "dtype=float"
+    found = scores(fitted, samples * factor, tmp_path / "made")
+    assert (found == votes(fitted.estimator, (samples * factor).astype(np.float32))).all()
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "whole"),
+    [
+        ([], True),
+        ([-32768, -0.5, 0, 7, 32766.5], True),
+        ([0.5, 0.85], False),
+        ([32767], False),
+        ([-32768.5], False),
+        ([2.4999999], False),
+    ],
+)
+def test_int16_is_for_splits_between_whole_numbers(thresholds, whole):
+    tree = SimpleNamespace(
+        threshold=np.array([*thresholds, -2.0]), children_left=np.array([*(1 for _ in thresholds), -1])
+    )
+    assert (convert._not_for_int16([tree]) == "") == whole
+
+
+def test_a_forest_of_the_shipped_suite_takes_int16(in_process):
+    path = ROOT / "suites" / "vibration" / "fault.skops"
+    made = child.ask("", path, options=Emlearn().check_options({}))
+    assert made["dtype"] == "int16"
 
 
 # ---- the C and the estimator
@@ -273,19 +312,38 @@ def test_names_of_classes_are_counted_in_their_order(tmp_path, in_process):
     assert Emlearn().supports(fitted.request()).ok
 
 
-def test_an_estimator_that_is_not_fitted_is_a_model_error(tmp_path, in_process):
-    with pytest.raises(ModelError, match="not fitted, or damaged"):
-        Emlearn().supports(stored(tmp_path, forest()).request())
+def not_fitted(kind: str):
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.neural_network import MLPClassifier
+
+    return {"forest": forest, "network": MLPClassifier, "bayes": GaussianNB}[kind]()
+
+
+@pytest.mark.parametrize("kind", ["forest", "network", "bayes"])
+def test_an_estimator_that_is_not_fitted_is_a_model_error(tmp_path, in_process, kind):
+    with pytest.raises(ModelError, match=r"has not been fitted(.|\n)*hint: call its fit"):
+        Emlearn().supports(stored(tmp_path, not_fitted(kind)).request())
 
 
 def test_other_kinds_of_models_are_told_apart_from_broken_ones(tmp_path):
     path = tmp_path / "model.tflite"
     support = Emlearn().supports(Request(Model("m", path, "0" * 64), HOST))
     assert (support.ok, support.reason) == (False, "it is a TensorFlow Lite model")
-    assert support.remedy == "emlearn takes scikit-learn (.skops) and Keras (.keras) models"
+    assert support.remedy == "give it a model in a file *.skops or *.keras"
     assert not takes(Model("m", Path("a.skops"), ""), ".tflite").ok
     assert takes(Model("m", Path("a.TFLITE"), ""), ".tflite").ok
-    assert takes(Model("m", Path("unknown.bin"), ""), ".tflite").ok
+
+
+@pytest.mark.parametrize("ending", [".pkl", ".bin", ".yaml", ""])
+def test_a_file_of_no_known_kind_is_told_the_endings_that_there_are(tmp_path, ending):
+    path = tmp_path / f"model{ending}"
+    path.write_bytes(b"\x80\x04\x95 whatever")
+    support = Emlearn().supports(Request(Model("m", path, ""), HOST))
+    assert (support.ok, support.reason) == (False, f"'{path.name}' is none of .tflite, .skops, .keras")
+    assert takes(Model("m", path, ""), ".tflite").remedy == "give it a model in a file *.tflite"
+    path.write_bytes(b"\x1c\0\0\0TFL3")
+    assert takes(Model("m", path, ""), ".tflite").ok, "a .tflite by another name"
+    assert Emlearn().supports(Request(Model("m", path, ""), HOST)).reason == "it is a TensorFlow Lite model"
 
 
 @pytest.mark.parametrize(
@@ -444,7 +502,7 @@ def test_a_tree_that_counts_other_nodes_than_it_has_is_a_model_error(good, tmp_p
             if isinstance(item, dict):
                 if "node_count" in item:
                     # An id of its own: skops loads what has the same id once.
-                    item["node_count"] |= {"content": count, "__id__": id(item)}
+                    item["node_count"] |= {"content": count, "__id__": -id(item)}
                 todo += item.values()
             elif isinstance(item, list):
                 todo += item
@@ -468,6 +526,57 @@ def test_a_reader_that_crashes_is_an_error_with_the_model_s_name(tmp_path, monke
     with pytest.raises(ModelError, match=message) as error:
         child.ask("crashing_reader", tmp_path / "m.skops")
     assert error.value.where == str(tmp_path / "m.skops")
+
+
+def test_what_does_not_end_ends_with_all_that_it_started(tmp_path, monkeypatch):
+    (tmp_path / "endless_reader.py").write_text(
+        "import os, subprocess, sys\n"
+        "started = subprocess.Popen(['sleep', '60'])\n"
+        "with open(os.environ['STARTED'], 'w') as file:\n"
+        "    file.write(str(started.pid))\n"
+        "started.wait()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("STARTED", str(tmp_path / "pid"))
+    monkeypatch.setattr(child, "_TIMEOUT_S", 2)
+    with pytest.raises(ModelError, match="did not end in 2 s"):
+        child.ask("endless_reader", tmp_path / "m.skops")
+    status = Path("/proc", (tmp_path / "pid").read_text(), "stat")
+    until = time.monotonic() + 5
+    while running := status.exists() and status.read_text().split()[2] != "Z":
+        assert time.monotonic() < until, "its process still runs"
+        time.sleep(0.01)
+    assert not running
+
+
+def test_an_error_of_any_class_crosses_from_the_child(tmp_path, monkeypatch):
+    (tmp_path / "failing_reader.py").write_text(
+        "from hilbench.errors import BuildError\nfrom hilbench.frameworks.emlearn import child\n\n\n"
+        "def fail(model, question):\n    raise BuildError('no', hint='do')\n\n\nchild.serve(fail)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ModelError, match=r"m\.skops: no\n  hint: do"):
+        child.ask("failing_reader", tmp_path / "m.skops")
+
+
+def test_the_environment_does_not_shape_a_host_model(tmp_path, in_process, monkeypatch, good):
+    (tmp_path / "shadow").mkdir()
+    (tmp_path / "shadow" / "stdint.h").write_text("#error not this one\n")
+    monkeypatch.setenv("CPATH", str(tmp_path / "shadow"))
+    (tmp_path / "made").mkdir()
+    assert Emlearn().emit(good.request(), tmp_path / "made").data[0].is_file()
+
+
+def test_a_compiler_that_does_not_end_is_stopped(tmp_path, in_process, monkeypatch, good):
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\nexec sleep 60\n")
+    compiler.chmod(0o755)
+    monkeypatch.setattr(emlearn, "_compiler", lambda: "cc")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(emlearn, "_COMPILE_S", 0.2)
+    (tmp_path / "made").mkdir()
+    with pytest.raises(BuildError, match=r"'cc' took longer than 0\.2 s and was stopped"):
+        Emlearn().emit(good.request(), tmp_path / "made")
 
 
 def test_errors_cross_from_the_child_with_their_hint(tmp_path):
@@ -565,10 +674,9 @@ def test_a_table_names_the_reference(record):
 # ---- end to end
 
 
-def suite_of(good: Fitted, folder: Path) -> Path:
-    """A suite of one task: iris in whole millimetres."""
-    samples, labels = iris()
-    for name, array in (("inputs", (samples * 10).round().astype(np.int16)), ("labels", labels)):
+def suite_of(good: Fitted, folder: Path, inputs) -> Path:
+    """A suite of one task: iris, as `inputs` say it."""
+    for name, array in (("inputs", inputs), ("labels", iris()[1])):
         np.save(folder / f"{name}.npy", array)
     shutil.copy(good.path, folder / "iris.skops")
 
@@ -589,7 +697,7 @@ def suite_of(good: Fitted, folder: Path) -> Path:
 def test_a_forest_runs_through_pytest_with_equal_outputs_everywhere(pytester: pytest.Pytester, boards: str):
     samples, labels = iris()
     fitted = stored(pytester.path, forest().fit((samples * 10).round(), labels))
-    suite = suite_of(fitted, pytester.path)
+    suite = suite_of(fitted, pytester.path, (samples * 10).round().astype(np.int16))
     count = len(boards.split(","))
     done = pytester.runpytest_subprocess(str(suite), f"--board={boards}", "--framework=emlearn", "--hil-require",
                                          "--hil-store=store")  # fmt: skip
@@ -606,3 +714,16 @@ def test_a_forest_runs_through_pytest_with_equal_outputs_everywhere(pytester: py
         assert record.metrics["accuracy"].value == (expected.argmax(axis=1) == labels).mean()
         assert record.framework.version.startswith("0.23.")
         assert record.model.operators[0].startswith("0 RandomForestClassifier(7 trees")
+
+
+def test_centimetres_are_not_rounded_to_whole_ones(pytester: pytest.Pytester):
+    samples, labels = iris()
+    fitted = stored(pytester.path, forest(max_depth=None).fit(samples, labels))
+    suite = suite_of(fitted, pytester.path, samples)
+    done = pytester.runpytest_subprocess(str(suite), "--board=host", "--framework=emlearn,emlearn:dtype=int16_t",
+                                         "--hil-store=store")  # fmt: skip
+    done.assert_outcomes(passed=1, skipped=1)
+    done.stdout.fnmatch_lines(["*not halfway between whole numbers*"])
+    (record,) = DirectoryStore(pytester.path / "store").select()
+    assert record.metrics["fidelity"].value == 1.0
+    assert record.metrics["accuracy"].value == fitted.estimator.score(samples, labels)

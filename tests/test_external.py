@@ -1,6 +1,7 @@
 """Bring your own: code and finished images run like any other, and what is not what it claims to be is refused."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,7 +19,8 @@ from hilbench.errors import (
     UsageError,
     WrongImage,
 )
-from hilbench.frameworks.base import Model, Request
+from hilbench.frameworks import ready_made
+from hilbench.frameworks.base import Emitted, Model, Request
 from hilbench.frameworks.external import External
 from hilbench.frameworks.external.project import load
 
@@ -76,6 +78,34 @@ def test_a_compile_error_names_the_users_file(tmp_path: Path):
 
 
 @needs_tools
+def test_a_source_that_changes_while_it_is_built_never_gets_into_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = project(tmp_path / "mine")
+    source, honest = folder / "dense.c", (folder / "dense.c").read_text()
+    emit = External.emit
+
+    def edited_first(self: External, what: Request, into: Path) -> Emitted:
+        source.write_text(honest + "/* edited between the hash and the build */\n")
+        return emit(self, what, into)
+
+    monkeypatch.setenv("HILBENCH_CACHE", str(tmp_path / "cache"))
+    with monkeypatch.context() as patch, pytest.raises(BuildError, match=r"sources changed(.|\n)*run it again"):
+        patch.setattr(External, "emit", edited_first)
+        bench.built_image(plan(suite(tmp_path), "external", folder))
+    assert list((tmp_path / "cache").glob("*.elf")) == []
+    assert bench.built_image(plan(suite(tmp_path), "external", folder)).path.exists()
+
+
+@needs_tools
+def test_a_source_that_fills_the_disk_is_stopped(tmp_path: Path):
+    folder = project(tmp_path / "mine", HEAD + "sources: [dense.c, large.S]\ndefines: {ROUND_SHIFT: 3}\n")
+    (folder / "large.S").write_text(".section .junk\n.fill 0x20000000,1,1\n")
+    with pytest.raises(BuildError, match=r"File size limit exceeded|File too large|file truncated"):
+        bench.built_image(plan(suite(tmp_path), "external", folder))
+
+
+@needs_tools
 def test_what_hb_model_h_asks_for_and_nobody_defines_is_told(tmp_path: Path):
     folder = project(tmp_path / "mine", HEAD + "sources: [empty.c]\n")
     (folder / "empty.c").write_text("")
@@ -106,12 +136,69 @@ def test_an_include_folder_that_is_missing_is_told(tmp_path: Path):
         External().emit(request(folder, tmp_path), tmp_path / "into")
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "evil.s;x.c"])
-def test_only_sources_that_build_tools_take_literally_are_compiled(name: str, tmp_path: Path):
-    folder = project(tmp_path / "mine", HEAD + "sources: ['*']\n")
+@pytest.mark.parametrize(
+    ("pattern", "name", "message"),
+    [
+        ("n*", "notes.txt", r"'notes\.txt' is none of \.c, \.cc, \.cpp, \.cxx, \.S"),
+        ("*.c", "evil.s;x.c", r"the file name 'evil\.s;x\.c' would be misread by build tools"),
+    ],
+)
+def test_only_sources_that_build_tools_take_literally_are_compiled(
+    pattern: str, name: str, message: str, tmp_path: Path
+):
+    folder = project(tmp_path / "mine", HEAD + f"sources: ['{pattern}']\n")
     (folder / name).write_text("")
-    with pytest.raises(ModelError, match=r"is none of \.c|misread by build tools"):
+    with pytest.raises(ModelError, match=message):
         External().emit(request(folder, tmp_path), tmp_path / "into")
+
+
+@pytest.mark.parametrize(
+    "name", ["libhb_agent.a", "lib/libhb_agent.a", "otherlibhb_agent.a", "libc.a", "libm.a", "libgcc.a", "libstdc++.a",
+             "libsupc++.a"],
+)  # fmt: skip
+def test_a_library_with_the_name_of_a_part_of_every_image_is_refused(name: str, tmp_path: Path):
+    folder = project(tmp_path / "mine", HEAD + f"sources: [dense.c]\nobjects: ['{name}']\n")
+    (folder / "lib").mkdir()
+    (folder / name).write_bytes(b"!<arch>\n")
+    with pytest.raises(ModelError, match="has the name of a part of every image"):
+        External().emit(request(folder, tmp_path), tmp_path / "into")
+
+
+def test_the_names_that_are_refused_are_those_that_the_linker_scripts_tell_apart():
+    told_apart = set()
+    for script in (ROOT / "firmware/ports").glob("*/image.ld"):
+        told_apart |= set(re.findall(r"\*(lib[\w+]+\.a):", script.read_text()))
+    assert told_apart == set(ready_made.PARTS_OF_OURS)
+
+
+@needs_tools
+def test_objects_for_link_time_optimisation_never_reach_the_linker(tmp_path: Path):
+    folder = project(tmp_path / "mine", HEAD + "sources: [dense.c]\nobjects: [late.o]\n")
+    flags = [*CORE.gcc_flags, "-flto", "-DROUND_SHIFT=3", f"-I{ROOT / 'firmware/agent'}"]
+    subprocess.run(["arm-none-eabi-gcc", *flags, "-c", folder / "dense.c", "-o", folder / "late.o"], check=True)
+    with pytest.raises(ModelError, match=r"'late\.o' is not machine code yet \(-flto\)"):
+        External().emit(request(folder, tmp_path), tmp_path / "into")
+
+
+@pytest.mark.parametrize(
+    "name", [b"\x1b[2J.txt", b"bell\x07/x.c", b"two\nlines.c", b"\xff.txt", "\u202egnp.c".encode()]
+)
+def test_a_file_whose_name_cannot_be_shown_is_refused(name: bytes, tmp_path: Path):
+    folder = project(tmp_path / "mine")
+    path = Path(os.fsdecode(bytes(folder) + b"/" + name))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    with pytest.raises(ModelError, match="cannot be shown") as refused:
+        External().versions(request(folder, tmp_path))
+    assert all(line.isprintable() for line in str(refused.value).splitlines())
+
+
+def test_folders_deeper_than_any_project_has_them_are_told(tmp_path: Path):
+    folder = project(tmp_path / "mine")
+    deep = folder.joinpath(*["a"] * 500)
+    deep.mkdir(parents=True)
+    with pytest.raises(ModelError, match="longer than 240 characters"):
+        External().versions(request(folder, tmp_path))
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "dense.c", ".."])
@@ -128,7 +215,6 @@ def test_every_file_counts_for_the_hash_but_hidden_ones(tmp_path: Path):
     (folder / ".git").mkdir()
     (folder / ".git/index").write_text("x")
     assert External().versions(request(folder, tmp_path)) == first
-    Path(os.fsdecode(bytes(folder) + b"/\xff.txt")).write_text("not UTF-8")
     (folder / "My notes (old).txt").write_text("a name that no build tool gets to see")
     assert External().versions(request(folder, tmp_path)) != first
     first = External().versions(request(folder, tmp_path))
@@ -250,7 +336,9 @@ def test_a_mistake_in_hilbench_yaml_is_told_with_file_and_line(lines: str, messa
     "flag",
     ["-O3", "-Ofast", "-Os", "-std=gnu++17", "-ffast-math", "-fno-unroll-loops", "-funroll-loops", "-fno-builtin",
      "-falign-functions=32", "-mslow-flash-data", "-mno-unaligned-access", "-DNDEBUG", "-DN=4", "-UDEBUG", "-Wall",
-     "-Wno-error=shadow", "-Wframe-larger-than=512"],
+     "-Wno-error=shadow", "-Wframe-larger-than=512", "-fno-strict-aliasing", "-fno-tree-loop-distribute-patterns",
+     "-finline-limit=200", "-fno-math-errno", "-funsafe-math-optimizations", "-fno-schedule-insns2",
+     "-mfix-cmse-cve-2021-35465"],
 )  # fmt: skip
 def test_flags_that_shape_code_are_taken(flag: str, tmp_path: Path):
     project(tmp_path / "mine", HEAD + f"sources: [x.c]\nflags: ['{flag}']\n")
@@ -266,7 +354,10 @@ def test_flags_that_shape_code_are_taken(flag: str, tmp_path: Path):
      "-fauto-profile=x", "-flto", "-fuse-ld=gold", "-fmodule-mapper=evil", "-ftest-coverage", "-fsanitize=address",
      "-fopt-info-all=out", "-mcpu=cortex-m7", "-march=armv8-m.main", "-mfloat-abi=soft", "-mfpu=auto", "-marm",
      "-DX=$(id)", "-DX=a;-fplugin=x", "-DX=`id`", "-Da b", "-DX=/etc", "-O2 -fplugin=x", "-O2;-fplugin=x",
-     "-std=c11/..", "", "-", "SHELL:-fplugin=x", "-MF", "-MDout", "-nostdlib", "-shared", "-pipe", "-v"],
+     "-std=c11/..", "", "-", "SHELL:-fplugin=x", "-MF", "-MDout", "-nostdlib", "-shared", "-pipe", "-v",
+     "-fself-test=x", "-frecord-gcc-switches", "-fsyntax-only", "-flinker-output=exec", "-fsave-optimization-record",
+     "-fuse-linker-plugin", "-fno-lto", "-freport-bug", "-fstack-usage", "-ftime-report", "-fverbose-asm", "-fresolution=x",
+     "-fada-spec-parent=x", "-fpreprocessed", "-fdbg-cnt-list", "-fsched-verbose=9", "-mprint-tune-info"],
 )  # fmt: skip
 def test_flags_that_load_run_write_or_belong_to_the_board_are_refused(flag: str, tmp_path: Path):
     project(tmp_path / "mine", HEAD + f"sources: [x.c]\nflags: ['{flag}']\n")
@@ -369,6 +460,19 @@ def test_a_file_that_is_no_image_is_told(name: str, made: tuple[Path, Path, str]
     (tmp_path / name).write_bytes(b"not an image at all\n")
     folder = finished(tmp_path / "mine", tmp_path / name, f'build_id: "{"0" * 32}"\n')
     with pytest.raises(ModelError, match=name):
+        bench.built_image(plan(made[0], "external", folder))
+
+
+@needs_tools
+def test_a_hex_in_more_pieces_than_a_linker_can_be_told_of_is_refused(made: tuple[Path, Path, str], tmp_path: Path):
+    def line(kind: int, address: int, data: bytes) -> str:
+        record = bytes([len(data), address >> 8, address & 255, kind]) + data
+        return ":" + (record + bytes([-sum(record) & 255])).hex().upper()
+
+    lines = [line(0, address, b"\1") for address in range(0, 257 * 32, 32)]
+    (tmp_path / "firmware.hex").write_text("\n".join([*lines, line(1, 0, b""), ""]))
+    folder = finished(tmp_path / "mine", tmp_path / "firmware.hex", f'build_id: "{"0" * 32}"\n')
+    with pytest.raises(ModelError, match=r"firmware\.hex: it is in 257 pieces; an image has at most 256"):
         bench.built_image(plan(made[0], "external", folder))
 
 

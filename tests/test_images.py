@@ -1,16 +1,24 @@
 """Images: the same from the same, whatever the shell; and never one that does not fit its board or its build id."""
 
+import json
 import os
+import struct
 import time
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hilbench import bench, catalog, export, resources
 from hilbench.catalog.board import Board
-from hilbench.errors import CatalogError, ModelError, TargetCrashed, UsageError
+from hilbench.errors import BuildError, CatalogError, ModelError, TargetCrashed, UsageError
 from hilbench.images.cache import cache_folder
+from hilbench.images import run
 from hilbench.images.image import Image
+from hilbench.images.precompiled import find_image, images_in
 from hilbench.measure.reference_file import Reference, find_reference, to_json
 
 from .conftest import DIGITS
@@ -27,6 +35,7 @@ def test_the_environment_does_not_shape_an_image(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("CMAKE_BUILD_TYPE", "Debug")
     monkeypatch.setenv("CC", "no-such-compiler")
     monkeypatch.setenv("CPATH", str(tmp_path))
+    monkeypatch.setenv("LANG", "de_DE.UTF-8")
     hostile = make("mps2-an386", tmp_path / "hostile", "echo")
     assert (hostile.manifest.build_id, hostile.sha256) == (clean.manifest.build_id, clean.sha256)
 
@@ -113,6 +122,96 @@ def test_a_host_image_says_what_it_is_too(image_cache: Path):
     built = bench.built_image(plan("host", target="host", framework="tflm"))
     assert Image.open(built.path).manifest.model.sha256 == built.manifest.model.sha256
     assert built.manifest.compiler is None
+
+
+def host_image(path: Path, program: str = "hilbench.frameworks.tflm_host") -> Path:
+    """Write an image for the host, of a model whose hash is zeros."""
+    model = {"name": "m", "sha256": "0" * 64, "macs": None, "operators": [], "inputs": [], "outputs": []}
+    framework = {"name": "tflm", "options": {}, "versions": {}}
+    manifest = {"hilbench": "1", "build_id": "0" * 32, "board": "host", "board_digest": "0" * 32, "core": "host",
+                "model": model, "framework": framework, "compiler": None, "arena_bytes": None}  # fmt: skip
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("manifest.json", json.dumps(manifest))
+        file.writestr("program.txt", program + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "program", ["os", "mine.program", "hilbench.frameworks.", "hilbench.frameworksx.y", "", "a\nb"]
+)
+def test_a_host_image_from_elsewhere_runs_no_program_but_ours(program: str, tmp_path: Path):
+    host_image(tmp_path / "image.pyz")
+    assert find_image(tmp_path, "0" * 64, "host", "tflm", {}).program == "hilbench.frameworks.tflm_host"
+    host_image(tmp_path / "image.pyz", program)
+    with pytest.raises(ModelError, match=r"no program of hilbench's frameworks(.|\n)*leave out --hil-firmware"):
+        find_image(tmp_path, "0" * 64, "host", "tflm", {})
+
+
+def with_flags(data: bytes, flags: int, method: int) -> bytes:
+    """Return a zip with other flags and another method in both headers of its first member."""
+    changed, central = bytearray(data), data.index(b"PK\1\2")
+    struct.pack_into("<HH", changed, 6, flags, method)
+    struct.pack_into("<HH", changed, central + 8, flags, method)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("flags", "method", "message"), [(1, 8, "encrypted"), (0, 99, "compression"), (0, 0, "damaged|Bad|validation")]
+)
+def test_one_bad_file_does_not_hide_the_other_images(flags: int, method: int, message: str, tmp_path: Path):
+    good = host_image(tmp_path / "good.pyz")
+    (tmp_path / "bad.pyz").write_bytes(with_flags(good.read_bytes(), flags, method))
+    images, damaged = images_in(tmp_path)
+    assert [image.path.name for image in images] == ["good.pyz"]
+    assert [Path(error.where).name for error in damaged] == ["bad.pyz"]
+    assert message == "damaged|Bad|validation" or message in damaged[0].what
+
+
+def test_a_manifest_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "bomb.pyz", "w", zipfile.ZIP_DEFLATED) as file:
+        with file.open("manifest.json", "w") as manifest:
+            for _ in range(100):
+                manifest.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(ModelError, match=r"manifest\.json holds more than 4 MiB"):
+        Image.open(tmp_path / "bomb.pyz")
+    assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    tracemalloc.stop()
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_host_image_is_read_or_told(data: st.DataObject, tmp_path: Path):
+    path = host_image(tmp_path / "image.pyz")
+    whole = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    try:
+        assert Image.open(path).program is not None
+    except ModelError as error:
+        assert error.where == str(path)
+
+
+def test_a_step_of_a_build_is_stopped_with_its_children_when_it_takes_too_long(tmp_path: Path):
+    command = f"(sleep 1; touch {tmp_path}/alive) & sleep 60"
+    begin = time.monotonic()
+    with pytest.raises(BuildError, match=r"'sh' took longer than 0\.2 s and was stopped"):
+        run.run(["sh", "-c", command], timeout_s=0.2)
+    assert time.monotonic() - begin < 10
+    time.sleep(1.2)
+    assert not (tmp_path / "alive").exists()
+
+
+def test_a_step_of_a_build_cannot_fill_the_disk(tmp_path: Path):
+    code, _ = run.run(["dd", "if=/dev/zero", f"of={tmp_path}/zeros", "bs=1M", "count=1", "seek=256"])
+    assert code != 0
+    assert not (tmp_path / "zeros").exists() or (tmp_path / "zeros").stat().st_size <= run.FILE_LIMIT_BYTES
+
+
+def test_a_step_of_a_build_speaks_english_and_tells_its_exit_code(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert run.run(["sh", "-c", "echo $LC_ALL; echo told >&2; exit 3"]) == (3, "C\ntold\n")
 
 
 def test_kept_reference_outputs_come_back_for_the_same_model_data_and_size(tmp_path: Path):

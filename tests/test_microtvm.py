@@ -2,8 +2,12 @@
 
 import io
 import json
+import os
 import subprocess
+import sys
 import tarfile
+import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -240,6 +244,8 @@ def entry(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0, target: str =
         (entry("codegen/host/src/]==]) execute_process(COMMAND id.c"), "misread by build tools"),
         (entry("codegen/host/src/-o.c\n"), "misread by build tools"),
         (entry("./metadata.json"), "twice"),
+        (entry("runtime/include/" + "a" * 300 + ".h"), "longer than 240 characters"),
+        (entry("runtime/include/" + "a/" * 3000 + "x.h"), "longer than 240 characters"),
     ],
 )
 def test_a_hostile_tar_is_refused_whole(bad: tarfile.TarInfo, message: str, tmp_path: Path):
@@ -250,6 +256,99 @@ def test_a_hostile_tar_is_refused_whole(bad: tarfile.TarInfo, message: str, tmp_
     with pytest.raises(ModelError, match=message):
         archive.read(place)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def pax(count: int, kind: bytes, data: bytes) -> bytes:
+    """Return `count` extended headers, one after the other."""
+    header = entry("p", kind, len(data)).tobuf(tarfile.USTAR_FORMAT)
+    return count * (header + data + bytes(-len(data) % 512))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [pax(3000, tarfile.XHDTYPE, b"11 path=ab\n"), pax(3000, tarfile.GNUTYPE_LONGNAME, b"abc\0")],
+    ids=["chained headers", "chained long names"],
+)
+def test_extended_headers_that_tarfile_stumbles_over_are_told(head: bytes, tmp_path: Path):
+    place = tar(library(tmp_path / "export"))
+    place.write_bytes(head + place.read_bytes())
+    with pytest.raises(ModelError, match="damaged or cut short"):
+        archive.read(place)
+
+
+def test_a_huge_extended_header_is_refused_before_it_is_read(tmp_path: Path):
+    place = tmp_path / "huge.tar"
+    with place.open("wb") as file:
+        file.write(entry("p", tarfile.XHDTYPE, 3 << 30).tobuf(tarfile.GNU_FORMAT))
+        file.truncate((3 << 30) + 4096)  # sparse: takes no room on the disk
+    tracemalloc.start()
+    with pytest.raises(ModelError, match="64 MiB"):
+        archive.read(place)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_a_pipe_is_no_archive(tmp_path: Path):
+    os.mkfifo(tmp_path / "export.tar")
+    with pytest.raises(ModelError, match="neither a file nor a folder"):
+        archive.read(tmp_path / "export.tar")
+
+
+def test_a_file_and_a_folder_of_one_name_are_told(tmp_path: Path):
+    place = tar(library(tmp_path / "export"))
+    with tarfile.open(place, "a") as file:
+        file.addfile(entry("runtime/include/a.h"))
+        file.addfile(entry("runtime/include/a.h/b.h"))
+    (tmp_path / "into").mkdir()
+    with pytest.raises(ModelError, match=r"'runtime/include/a\.h/b\.h' cannot be written"):
+        MicroTVM().emit(request(place, tmp_path), tmp_path / "into")
+
+
+def test_sizes_of_thousands_of_digits_are_told(tmp_path: Path):
+    folder = library(tmp_path / "export", memory="external")
+    header = folder / "codegen/host/include/tvmgen_default.h"
+    header.write_text(header.read_text().replace("POOL_SIZE 16", "POOL_SIZE " + "9" * 5000))
+    with pytest.raises(ModelError, match="does not say how large the pool 'global_ram' is"):
+        MicroTVM().supports(request(folder, tmp_path))
+    folder = library(tmp_path / "other", memory="internal")
+    source = folder / "codegen/host/src/default_lib0.c"
+    source.write_text(source.read_text().replace("global_workspace[16]", f"global_workspace[{'9' * 5000}]"))
+    (tmp_path / "into").mkdir()
+    assert MicroTVM().emit(request(folder, tmp_path), tmp_path / "into").arena_bytes == 12, "the compiler will tell"
+
+
+_MB = 1 << 20
+_SLOW_TO_MATCH = {
+    "blank lines": ("src/default_lib0.c", "\n" * _MB),
+    "spaces before nothing": ("src/default_lib0.c", (" " * 1000 + "\n") * (_MB // 1000)),
+    "entry points": ("src/default_lib0.c", "tvmgen_default___tvm_main__(" * (_MB // 28)),
+    "entry point and spaces": ("src/default_lib0.c", "tvmgen_default___tvm_main__" + " " * _MB),
+    "comments": ("include/tvmgen_default.h", "/*" * (_MB // 2)),
+    "structures": ("include/tvmgen_default.h", "struct tvmgen_default_inputs {" * (_MB // 30)),
+    "fields": ("include/tvmgen_default.h", "struct tvmgen_default_devices {" + "void" + " " * _MB + "}"),
+    "spaces in a structure": ("include/tvmgen_default.h", "struct tvmgen_default_devices {" + " " * _MB + "}"),
+    "pools": ("include/tvmgen_default.h", "struct tvmgen_default_workspace_pools {" + "void*p;" * (_MB // 7) + "};\n"
+                      "#define TVMGEN_DEFAULT_P_WORKSPACE_POOL_SIZE 1\n" + "#define X\n" * (_MB // 10)),
+    "a long word": ("src/default_lib0.c", "int32_t tvmgen_default___tvm_main__(" + "a" * _MB + ") {"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _SLOW_TO_MATCH)
+def test_the_time_to_read_an_archive_grows_no_faster_than_the_archive(name: str, tmp_path: Path):
+    path, text = _SLOW_TO_MATCH[name]
+    folder = library(tmp_path / "export")
+    file = folder / "codegen/host" / path
+    file.write_text(text + "\n" + file.read_text())
+    request(folder, tmp_path)
+    code = (
+        "import resource, sys; from pathlib import Path; from tests.test_microtvm import *\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 5,) * 2)\n"
+        "try: MicroTVM().supports(request(Path(sys.argv[1]), Path(sys.argv[2])))\n"
+        "except ModelError: pass"
+    )
+    done = subprocess.run([sys.executable, "-c", code, folder, tmp_path], cwd=resources.FIRMWARE.parent,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_tree_with_a_link_is_refused(tmp_path: Path):
@@ -341,10 +440,11 @@ def test_a_damaged_archive_is_read_or_told(data: st.DataObject, tmp_path_factory
         bytes_of[data.draw(st.integers(0, len(bytes_of) - 1))] = data.draw(st.integers(0, 255))
     place = folder / "damaged.tar"
     place.write_bytes(bytes_of[: data.draw(st.integers(0, len(bytes_of)))])
-    told = str(place)
     try:
-        MicroTVM().versions(request(place, folder))
-        MicroTVM().supports(request(place, folder))
+        versions = MicroTVM().versions(request(place, folder))
+        support = MicroTVM().supports(request(place, folder))
     except (ModelError, Unavailable) as error:
-        told = str(error)
-    assert str(place) in told
+        assert str(place) in str(error)
+    else:
+        assert len(versions["archive"]) == 64
+        assert support.ok or support.reason

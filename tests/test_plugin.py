@@ -30,7 +30,7 @@ def test_a_run_on_the_host_prints_a_table_and_keeps_a_record(pytester: pytest.Py
     result = pytester.runpytest_subprocess(suite, *HOST, "-v", "--junitxml=junit.xml")
     assert result.ret == 0
     result.stdout.fnmatch_lines(
-        ["*digits.hil.yaml::digits[[]host-tflm[]] PASSED*", "digits on host *12 samples", "*1 record in *"]
+        ["*digits.hil.yaml::digits[[]host-tflm[]] PASSED*", "digits on host *first 12 of 500 samples", "*1 record in *"]
     )
     (record,) = DirectoryStore(pytester.path / ".hilbench" / "records").select()
     assert record.metrics["fidelity"].value == 1.0
@@ -46,11 +46,19 @@ def test_a_run_on_the_host_prints_a_table_and_keeps_a_record(pytester: pytest.Py
 
 def test_a_failed_expectation_fails_with_one_short_message(pytester: pytest.Pytester, suite: Path):
     suite.write_text(suite.read_text().replace("min: 0.97", "min: 1.01"))
-    result = pytester.runpytest_subprocess(suite, "--board=host", "--hil-samples=30")
+    result = pytester.runpytest_subprocess(suite, "--board=host")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["error: digits[[]host-tflm[]]: accuracy is 1 (counted), expected at least 1.01"])
+    result.stdout.fnmatch_lines(["error: digits[[]host-tflm[]]: accuracy is 0.988 (counted), expected at least 1.01"])
     assert "Traceback" not in result.stdout.str()
     assert list(DirectoryStore(pytester.path / ".hilbench" / "records").select()), "what was measured is kept"
+
+
+def test_a_bar_for_accuracy_means_all_samples_and_is_not_held_against_some(pytester: pytest.Pytester, suite: Path):
+    suite.write_text(suite.read_text().replace("accuracy: {min: 0.97}", "accuracy: {min: 1.01}"))
+    result = pytester.runpytest_subprocess(suite, *HOST)
+    result.assert_outcomes(passed=1)
+    (kept,) = DirectoryStore(pytester.path / ".hilbench" / "records").select()
+    assert set(kept.bars) == {"fidelity"}
 
 
 @pytest.mark.parametrize(
@@ -192,7 +200,9 @@ def test_a_test_that_compares_two_runs_shows_and_keeps_both(pytester: pytest.Pyt
     )
     result = pytester.runpytest_subprocess(path)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["digits on host*11 samples", "digits on host*12 samples", "2 records in *"])
+    result.stdout.fnmatch_lines(
+        ["digits on host*first 11 of 500 samples", "digits on host*first 12 of 500 samples", "2 records in *"]
+    )
 
 
 def test_an_expected_metric_that_is_not_there_warns_and_with_require_fails(pytester: pytest.Pytester, suite: Path):

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -156,6 +157,25 @@ class TestRunning:
         with run("echo") as machine:
             argv = Path(f"/proc/{machine.process.pid}/cmdline").read_bytes().decode()
         assert "semihosting" not in argv
+
+    def test_qemu_is_shut_in(self, run):
+        with run("echo") as machine:
+            status = Path(f"/proc/{machine.process.pid}/status").read_text()
+            argv = Path(f"/proc/{machine.process.pid}/cmdline").read_bytes().decode()
+        if "-sandbox" not in argv:
+            pytest.skip("this QEMU, or this kernel, has no seccomp")
+        assert "spawn=deny" in argv
+        assert "Seccomp:\t2\n" in status
+
+    def test_a_qemu_without_seccomp_runs_without_it(self, programs, tmp_path, monkeypatch):
+        program = tmp_path / "qemu-system-arm"
+        refuses = 'case "$*" in *-sandbox*) echo "-sandbox support is not enabled" >&2; exit 1;; esac'
+        program.write_text(f'#!/bin/sh\n{refuses}\nexec {shutil.which("qemu-system-arm")} "$@"\n')
+        program.chmod(0o755)
+        image = programs("echo")
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        with Qemu().run(image, BOARD, AN386) as machine:
+            assert heard(machine, READY["echo"]) == READY["echo"]
 
 
 @needs_compiler
