@@ -104,3 +104,10 @@ def test_a_ranking_loses_no_row_and_rows_below_the_bar_move_nobody(rows: list[tu
     good = [record for record in records if record.metrics["fidelity"].value == 1.0]
     alone = {each.record.framework.name: each.place for each in fair.rank(good).standings}
     assert {each.record.framework.name: each.place for each in standings if each.place} == alone
+
+
+def test_without_a_bar_a_row_has_to_equal_the_reference_to_be_ranked():
+    wrong = variant("noop", 8, fidelity=0.0, bars={})
+    ranking = fair.rank([wrong, variant("right", 112, bars={}), variant("unknown", 200, fidelity=None, bars={})])
+    assert [(each.record.framework.name, each.place) for each in ranking.standings] == [
+        ("right", 1), ("unknown", 2), ("noop", None)]  # fmt: skip

@@ -82,13 +82,11 @@ class Ranking:
 def rank(group: Sequence[Record]) -> Ranking:
     """Rank records of one ground by cycles, instructions or latency: the first that all have, on one basis."""
     metric = next((name for name in _RANKED_BY if _common(name, group)), "")
-    unranked = {id(record): reason for record in group if (reason := _below(record))}
-    fit = [record for record in group if id(record) not in unranked] if metric else []
-    values = sorted(record.metrics[metric].value for record in fit)
-    standings = [Standing(record, 1 + values.index(record.metrics[metric].value)) for record in fit]
-    standings.sort(key=lambda standing: standing.place or 0)
-    rest = [Standing(r, None, unranked.get(id(r), "nothing to rank by")) for r in group if r not in fit]
-    return Ranking(metric, (*standings, *rest))
+    judged = [(record, _below(record) or ("" if metric else "nothing to rank by")) for record in group]
+    fit = sorted((record for record, reason in judged if not reason), key=lambda record: record.metrics[metric].value)
+    values = [record.metrics[metric].value for record in fit]
+    placed = [Standing(record, 1 + values.index(value)) for record, value in zip(fit, values, strict=True)]
+    return Ranking(metric, (*placed, *(Standing(record, None, reason) for record, reason in judged if reason)))
 
 
 def _common(name: str, group: Sequence[Record]) -> bool:
