@@ -27,16 +27,24 @@ import difflib
 from collections.abc import Iterable
 
 
+def printable(text: str) -> str:
+    """Return `text` with what a terminal might act upon (all but newlines) as escapes, such as `\\x1b`."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
 class HilbenchError(Exception):
-    """What went wrong (`what`), where (`where`, such as `boards/x.yaml:14`), and what to do next (`hint`)."""
+    """What went wrong (`what`), where (`where`, such as `boards/x.yaml:14`), and what to do next (`hint`).
+
+    A message may quote what others wrote, so all three are made `printable`.
+    """
 
     exit_code = 1
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.hint = hint
+        self.what = printable(what)
+        self.where = None if where is None else printable(where)
+        self.hint = None if hint is None else printable(hint)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what

@@ -68,6 +68,9 @@ def parse_frameworks(specs: Iterable[str]) -> tuple[FrameworkChoice, ...]:
         if wrong := [key for key, equals, value in pairs if not (key and equals and value)]:
             raise UsageError(f"'{spec}': '{wrong[0]}' is not an option", hint="write it as tvm:KEY=VALUE")
         given = {key: value for key, _, value in pairs}
+        if len(given) < len(pairs):
+            twice = next(key for key in given if sum(key == other for other, *_ in pairs) > 1)
+            raise UsageError(f"'{spec}': '{twice}' is given twice", hint="give it once; several choices: a comma")
         checked = tuple(sorted(framework.check_options(given).items()))
         choices.setdefault((name, checked), FrameworkChoice(name, tuple(sorted(given.items()))))
     return tuple(choices.values())

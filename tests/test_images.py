@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hilbench import bench, catalog, export, resources
 from hilbench.catalog.board import Board
 from hilbench.errors import BuildError, CatalogError, ModelError, TargetCrashed, UsageError
-from hilbench.images.cache import cache_folder
 from hilbench.images import run
+from hilbench.images.cache import cache_folder
 from hilbench.images.image import Image
 from hilbench.images.precompiled import find_image, images_in
 from hilbench.measure.reference_file import Reference, find_reference, to_json
@@ -124,7 +124,7 @@ def test_a_host_image_says_what_it_is_too(image_cache: Path):
     assert built.manifest.compiler is None
 
 
-def host_image(path: Path, program: str = "hilbench.frameworks.tflm_host") -> Path:
+def host_image(path: Path, program: str = "hilbench.frameworks.tflm.host_program") -> Path:
     """Write an image for the host, of a model whose hash is zeros."""
     model = {"name": "m", "sha256": "0" * 64, "macs": None, "operators": [], "inputs": [], "outputs": []}
     framework = {"name": "tflm", "options": {}, "versions": {}}
@@ -141,7 +141,7 @@ def host_image(path: Path, program: str = "hilbench.frameworks.tflm_host") -> Pa
 )
 def test_a_host_image_from_elsewhere_runs_no_program_but_ours(program: str, tmp_path: Path):
     host_image(tmp_path / "image.pyz")
-    assert find_image(tmp_path, "0" * 64, "host", "tflm", {}).program == "hilbench.frameworks.tflm_host"
+    assert find_image(tmp_path, "0" * 64, "host", "tflm", {}).program == "hilbench.frameworks.tflm.host_program"
     host_image(tmp_path / "image.pyz", program)
     with pytest.raises(ModelError, match=r"no program of hilbench's frameworks(.|\n)*leave out --hil-firmware"):
         find_image(tmp_path, "0" * 64, "host", "tflm", {})
@@ -155,26 +155,24 @@ def with_flags(data: bytes, flags: int, method: int) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.parametrize(
-    ("flags", "method", "message"), [(1, 8, "encrypted"), (0, 99, "compression"), (0, 0, "damaged|Bad|validation")]
-)
+@pytest.mark.parametrize(("flags", "method", "message"), [(1, 8, "encrypted"), (0, 99, "compression"), (0, 0, "CRC")])
 def test_one_bad_file_does_not_hide_the_other_images(flags: int, method: int, message: str, tmp_path: Path):
     good = host_image(tmp_path / "good.pyz")
     (tmp_path / "bad.pyz").write_bytes(with_flags(good.read_bytes(), flags, method))
     images, damaged = images_in(tmp_path)
     assert [image.path.name for image in images] == ["good.pyz"]
     assert [Path(error.where).name for error in damaged] == ["bad.pyz"]
-    assert message == "damaged|Bad|validation" or message in damaged[0].what
+    assert message in damaged[0].what
 
 
 def test_a_manifest_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path: Path):
-    with zipfile.ZipFile(tmp_path / "bomb.pyz", "w", zipfile.ZIP_DEFLATED) as file:
-        with file.open("manifest.json", "w") as manifest:
-            for _ in range(100):
-                manifest.write(bytes(1 << 20))
+    path = tmp_path / "bomb.pyz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open("manifest.json", "w") as manifest:
+        for _ in range(100):
+            manifest.write(bytes(1 << 20))
     tracemalloc.start()
     with pytest.raises(ModelError, match=r"manifest\.json holds more than 4 MiB"):
-        Image.open(tmp_path / "bomb.pyz")
+        Image.open(path)
     assert tracemalloc.get_traced_memory()[1] < 32 << 20
     tracemalloc.stop()
 
@@ -187,10 +185,12 @@ def test_a_damaged_host_image_is_read_or_told(data: st.DataObject, tmp_path: Pat
     for _ in range(data.draw(st.integers(1, 8))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    where: str | None = str(path)
     try:
         assert Image.open(path).program is not None
     except ModelError as error:
-        assert error.where == str(path)
+        where = error.where
+    assert where == str(path)
 
 
 def test_a_step_of_a_build_is_stopped_with_its_children_when_it_takes_too_long(tmp_path: Path):

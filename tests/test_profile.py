@@ -78,5 +78,5 @@ def test_two_frameworks_stand_side_by_side():
     )
     text = printed([one, other])
     (row,) = [line for line in text.splitlines() if "0 CONV_2D" in line]
-    assert "99.0  99.0 %" in row
+    assert "99  99.0 %" in row
     assert "199  99.5 %" in row

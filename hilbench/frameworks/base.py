@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from hilbench.catalog.core import Core
+from hilbench.errors import UsageError, nearest
 from hilbench.tensors import TensorInfo
 
 
@@ -52,14 +53,38 @@ _KINDS = {".tflite": "a TensorFlow Lite model", ".skops": "a scikit-learn model"
 def takes(model: Model, *suffixes: str) -> Support:
     """Say whether `model` is of a kind that a framework takes, by the suffix of its file.
 
-    A suffix that belongs to no kind gets a yes: what such a file holds is for its reader to find out.
+    A .tflite file by another name is known by its content. What else a file holds is for its reader to find out.
     """
     suffix = model.path.suffix.lower()
-    if suffix in suffixes or suffix not in _KINDS:
+    if suffix not in _KINDS and _is_tflite(model.path):
+        suffix = ".tflite"
+    if suffix in suffixes:
         return YES
-    return Support(
-        False, f"it is {_KINDS[suffix]}", f"a model in a file {' or '.join(f'*{item}' for item in suffixes)}"
-    )
+    what = f"it is {_KINDS[suffix]}" if suffix in _KINDS else f"'{model.path.name}' is none of {', '.join(_KINDS)}"
+    return Support(False, what, f"give it a model in a file {' or '.join(f'*{item}' for item in suffixes)}")
+
+
+def _is_tflite(path: Path) -> bool:
+    """Say whether the file has the identifier of TensorFlow Lite's schema where flatbuffers have theirs."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8)[4:] == b"TFL3"
+    except OSError:
+        return False
+
+
+def checked(name: str, given: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return all options of the framework `name`: those `given`, else the first of the values that are `known`.
+
+    Raises `UsageError` for an unknown key or value.
+    """
+    for key, value in given.items():
+        if key not in known:
+            hint = nearest(key, known) if known else "it has no options"
+            raise UsageError(f"the framework {name} has no option '{key}'", hint=hint)
+        if value not in known[key]:
+            raise UsageError(f"{name}:{key} cannot be '{value}'", hint=nearest(value, known[key]))
+    return {key: given.get(key, values[0]) for key, values in known.items()}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ is read within bounds, its links are not followed, and nothing of it is ever run
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -27,6 +28,11 @@ MAX_BYTES = 64 << 20
 _SAFE_PART = re.compile(r"[\w+-][\w.+-]*|\.[\w+-][\w.+-]*", re.ASCII)
 _ELF32_LITTLE, _RELOCATABLE, _ARM = b"\x7fELF\x01\x01", 1, 40  # ELF specification 1.2 and its supplement for Arm
 _STATIC_LIBRARY = b"!<arch>\n"
+_MAX_PATH = 240
+"""Characters of a path: file systems take 255 bytes for a name, and what walks folders must not go too deep."""
+PARTS_OF_OURS = tuple(f"lib{name}.a" for name in ("hb_agent", "c", "m", "gcc", "stdc++", "supc++"))
+"""The libraries that linker scripts (firmware/ports/*/image.ld) tell by the end of their names from a model's code."""
+_IN_THE_WAY = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 Files = Mapping[str, bytes]
 """Contents by path: relative, with '/' between its parts."""
@@ -74,6 +80,9 @@ def read_tree(root: Path) -> Files:
         for name in [*folders, *sorted(name for name in files if not name.startswith("."))]:
             path = Path(folder, name)
             relative = path.relative_to(root).as_posix()
+            if not relative.isprintable():
+                raise ModelError(f"the file name {relative!r} cannot be shown", where=str(root), hint="rename the file")
+            check_inside(relative, root)
             try:
                 about = path.lstat()
                 budget.take(about.st_size if stat.S_ISREG(about.st_mode) else 0)
@@ -98,14 +107,19 @@ class Budget:
         self._files += 1
         self._bytes += size
         if self._files > MAX_FILES or self._bytes > MAX_BYTES:
-            raise ModelError(
-                f"it holds more than {MAX_FILES:,} files or {MAX_BYTES >> 20} MiB: not the code of one model",
-                where=str(self._where),
-            )
+            raise too_much(self._where)
+
+
+def too_much(where: Path) -> ModelError:
+    """Return the error for more than the code of one model."""
+    what = f"it holds more than {MAX_FILES:,} files or {MAX_BYTES >> 20} MiB: not the code of one model"
+    return ModelError(what, where=str(where))
 
 
 def check_inside(path: str, where: Path) -> None:
-    """Raise `ModelError` unless `path` stays below where it is put."""
+    """Raise `ModelError` unless `path` stays below where it is put, and is short enough to be put there."""
+    if len(path) > _MAX_PATH:
+        raise ModelError(f"'{path[:40]}…' is longer than {_MAX_PATH} characters", where=str(where), hint="shorten it")
     if path.startswith("/") or ".." in path.split("/"):
         raise ModelError(f"{path!r} leads out of it", where=str(where), hint="paths in it are relative, without '..'")
 
@@ -124,8 +138,14 @@ def check_names(paths: Iterable[str], where: Path) -> None:
 def check_object(path: str, data: bytes, where: Path) -> None:
     """Raise `ModelError` unless `data` is code for a Cortex-M that the linker will take as such.
 
-    The linker would read anything else as a script, and hand code for link-time optimisation to a compiler.
+    The linker would read anything else as a script, and hand code for link-time optimisation to a compiler. A library
+    with the name of one of ours would be counted as that, not as the model's.
     """
+    if path.endswith(PARTS_OF_OURS):
+        ours = next(name for name in PARTS_OF_OURS if path.endswith(name))
+        raise ModelError(
+            f"'{path}' has the name of a part of every image, {ours}", where=str(where), hint="rename the library"
+        )
     library = data.startswith(_STATIC_LIBRARY)
     if not library:
         kind, machine = struct.unpack_from("<HH", data, 16) if len(data) >= 20 else (0, 0)
@@ -145,11 +165,16 @@ def digest(files: Files) -> str:
 
 
 def write(files: Files, names: Iterable[str], into: Path) -> tuple[Path, ...]:
-    """Write the files `names` below the folder `into`; return where each is."""
+    """Write the files `names` below the folder `into`; return where each is. Raises `ModelError` when one cannot be."""
     places = []
     for name in names:
         place = into / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(files[name])
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(files[name])
+        except OSError as error:
+            if error.errno not in _IN_THE_WAY:
+                raise
+            raise ModelError(f"the file {name!r} cannot be written: {error.strerror}", hint="rename it") from error
         places.append(place)
     return tuple(places)

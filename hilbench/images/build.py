@@ -59,7 +59,7 @@ def build(board: Board, framework: Framework, request: Request, cache: Path, pro
             made = finish(emitted.image, manifest, toolchain, work)
         else:
             made = _compile(toolchain, recipe, emitted, manifest, work)
-        # Sources are read when they are hashed, when they are emitted, and by the compiler: all must have seen the same.
+        # Sources are read to be hashed, to be emitted, and by the compiler: all must have seen the same.
         if recipe.build_id != build_id:
             raise BuildError("the sources changed while they were built", where=framework.name, hint="run it again")
         return keep(cache, made, build_id)

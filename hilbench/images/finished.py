@@ -6,7 +6,6 @@ that from there on the file is an image like any other.
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from elftools.elf.constants import SH_FLAGS
@@ -17,9 +16,12 @@ from hilbench.frameworks.base import Finished
 from hilbench.images.elf import BESIDE, Elf
 from hilbench.images.image import Image
 from hilbench.images.manifest import Manifest
-from hilbench.images.toolchain import Toolchain, clean_environment
+from hilbench.images.run import run
+from hilbench.images.toolchain import Toolchain
 
 _CODE = "alloc,load,readonly,code,contents"
+_MAX_PIECES = 256
+"""Of a .hex, each at an address of its own: an image has a handful."""
 
 
 def finish(finished: Finished, manifest: Manifest, toolchain: Toolchain, work: Path) -> Path:
@@ -100,18 +102,21 @@ def _to_elf(finished: Finished, toolchain: Toolchain, work: Path) -> Path:
         places = [f"--section-start={section.name}={section['sh_addr']:#x}" for section in sections]
     if not places:
         raise ModelError("it is empty", where=finished.path.name)
+    if len(places) > _MAX_PIECES:
+        raise ModelError(
+            f"it is in {len(places):,} pieces; an image has at most {_MAX_PIECES}",
+            where=finished.path.name,
+            hint="write it again, with the gaps between its sections filled",
+        )
     _run(toolchain, "ld", "-n", "-e", "0", *places, "-o", str(elf), str(loose), image=finished.path)
     return elf
 
 
 def _run(toolchain: Toolchain, tool: str, *arguments: str, image: Path) -> None:
-    env = clean_environment()
-    asked = subprocess.run(
-        [toolchain.gcc, f"-print-prog-name={tool}"], capture_output=True, text=True, env=env, check=True
-    )
-    done = subprocess.run([asked.stdout.strip(), *arguments], capture_output=True, text=True, env=env, check=False)
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
+    _, program = run([toolchain.gcc, f"-print-prog-name={tool}"])
+    code, text = run([program.strip(), *arguments])
+    if code:
+        said = text.strip().splitlines()
         raise ModelError(
             f"it is no {image.suffix.removeprefix('.').upper()} file that can be used: {said[0] if said else tool}",
             where=image.name,

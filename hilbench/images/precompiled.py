@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from hilbench.errors import ModelError, Unavailable
 from hilbench.images.image import ELF_SUFFIX, HOST_SUFFIX, Image, digest_file
+
+_OUR_PROGRAM = re.compile(r"hilbench\.frameworks(\.[a-z_][a-z0-9_]*)+")
+"""An image for the host runs on this computer: of programs in files from elsewhere, only ours are started."""
 
 
 def file_name(suite: str, task: str, board: str, framework: str, options: Mapping[str, str], suffix: str) -> str:
@@ -37,7 +41,7 @@ def find_image(folder: Path, model_sha256: str, board: str, framework: str, opti
     """Return the image in `folder` that runs this model on this board through this framework.
 
     `options` need only name what was asked for. Raises `Unavailable` when there is none, `ModelError` when there are
-    several, or when there is none but a damaged file that may be it.
+    several, when there is none but a damaged file that may be it, or when it would run a program that is not ours.
     """
     images, damaged = images_in(folder)
     fits = [
@@ -64,5 +68,12 @@ def find_image(folder: Path, model_sha256: str, board: str, framework: str, opti
             "the image is not the one that was built: its hash is another",
             where=str(fits[0].path),
             hint=f"copy it again, or build it again; {kept.name} holds the hash that it had",
+        )
+    program = fits[0].program
+    if program is not None and not _OUR_PROGRAM.fullmatch(program):
+        raise ModelError(
+            f"the image would run '{program}', which is no program of hilbench's frameworks, on this computer",
+            where=str(fits[0].path),
+            hint="build it here: leave out --hil-firmware",
         )
     return fits[0]

@@ -65,8 +65,12 @@ def require_cxx(toolchain: Toolchain, core: Core) -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without what would silently change an image: compilers, flags, and search paths."""
-    return {name: value for name, value in os.environ.items() if not _SHAPES_A_BUILD.fullmatch(name)}
+    """Return the environment without what would silently change an image: compilers, flags, and search paths.
+
+    Tools speak English in it: some of what they say is understood here.
+    """
+    kept = {name: value for name, value in os.environ.items() if not _SHAPES_A_BUILD.fullmatch(name)}
+    return {**kept, "LC_ALL": "C"}
 
 
 def _first_line(*command: str) -> str:

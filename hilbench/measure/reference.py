@@ -42,7 +42,7 @@ def reference_outputs(model: Path, inputs: Sequence[bytes]) -> tuple[list[bytes]
     with tempfile.TemporaryDirectory(prefix="hilbench-") as folder:
         link = Path(folder, "model.tflite")
         link.symlink_to(model.resolve())
-        program = Emitted((), (), program="hilbench.frameworks.tflm_host", data=(link,))
+        program = Emitted((), (), program="hilbench.frameworks.tflm.host_program", data=(link,))
         manifest = json.dumps({"build_id": "00" * BUILD_ID_BYTES}).encode()
         outputs = _run(host.pack(program, manifest, Path(folder)), model, inputs)
     return outputs, wheel_version()

@@ -1,7 +1,8 @@
 """Runs Arm images on a machine of QEMU, with the instruction count as its clock.
 
 The guest's UART is one end of a socket pair, QEMU's control (QMP) another: no names, no ports, nothing left behind.
-Semihosting stays off: it would give the firmware the files of this computer.
+Semihosting stays off: it would give the firmware the files of this computer. Where QEMU was built with seccomp, it may
+start no program and take on no rights.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _END_S = 2.0
 _LOOKS = 3
 _LOOK_EVERY_S = 0.003
 """At one guest instruction a nanosecond or so, long enough for a loop to be caught in different places."""
+_SANDBOX = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
 _WFI = 0xBF30  # Thumb encoding T1: Armv7-M ARM DDI 0403E, A7.7.261
 _EXCEPTION_NUMBER = 0x1FF  # of XPSR: DDI 0403E, B1.4.2
 _REGISTER = re.compile(r"\b(R\d\d|XPSR)=([0-9a-f]{8})")
@@ -192,6 +194,7 @@ class Machine:
 def _arguments(program: str, machine: str, image: Path, line_fd: int, control_fd: int) -> list[str]:
     return [
         *(program, "-M", machine, "-nodefaults", "-no-user-config", "-display", "none", "-nic", "none"),
+        *_sandbox(program),
         *("-icount", "shift=0"),  # one instruction is 1 ns of guest time: the same in every run
         *("-action", "reboot=shutdown", "-S"),
         *("-chardev", f"socket,id=line,fd={line_fd}", "-serial", "chardev:line"),
@@ -218,6 +221,11 @@ def _ask(program: str, *arguments: str) -> str:
 
 def _machines(program: str) -> frozenset[str]:
     return frozenset(line.split()[0] for line in _ask(program, "-M", "help").splitlines()[1:] if line.strip())
+
+
+def _sandbox(program: str) -> tuple[str, ...]:
+    """Return the options that shut QEMU in; none for a QEMU, or a kernel, that has no seccomp: it says no machines."""
+    return _SANDBOX if _ask(program, *_SANDBOX, "-M", "help") else ()
 
 
 def _registers(text: str) -> dict[str, int]:

@@ -7,9 +7,11 @@ firmware/frameworks/emlearn/ and with the headers of the installed emlearn packa
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -18,8 +20,8 @@ from typing import Any
 
 from hilbench import resources
 from hilbench.catalog.core import Core
-from hilbench.errors import BuildError, UnsupportedModel, UsageError, nearest
-from hilbench.frameworks.base import YES, Emitted, Request, Support, takes
+from hilbench.errors import BuildError, UnsupportedModel
+from hilbench.frameworks.base import YES, Emitted, Request, Support, checked, takes
 from hilbench.frameworks.emlearn import child
 from hilbench.tensors import TensorInfo
 
@@ -31,7 +33,8 @@ _INSTALL = "pip install 'hilbench[emlearn]'"
 _CONVERT = "hilbench.frameworks.emlearn.convert"
 _HOST_PROGRAM = "hilbench.frameworks.emlearn.host_program"
 _HOST_FLAGS = ("-O2", "-std=c11", "-shared", "-fPIC", "-w")
-# The values of each option, its default first. `auto` leaves the choice to emlearn, by the kind of estimator.
+_COMPILE_S = 300.0
+# The values of each option, its default first. `auto` is decided by the kind of estimator, and `dtype` by its splits.
 OPTIONS: dict[str, tuple[str, ...]] = {
     "method": ("auto", "inline", "loadable"),
     "dtype": ("auto", "int16_t", "float"),
@@ -59,12 +62,7 @@ class Emlearn:
 
     def check_options(self, options: Mapping[str, str]) -> dict[str, str]:
         """Return `options` with defaults filled in. Raises `UsageError` for an unknown key or value."""
-        for key, value in options.items():
-            if key not in OPTIONS:
-                raise UsageError(f"the framework emlearn has no option '{key}'", hint=nearest(key, OPTIONS))
-            if value not in OPTIONS[key]:
-                raise UsageError(f"emlearn:{key} cannot be '{value}'", hint=nearest(value, OPTIONS[key]))
-        return {**{key: values[0] for key, values in OPTIONS.items()}, **options}
+        return checked(self.name, options, OPTIONS)
 
     def versions(self, request: Request) -> Mapping[str, str]:
         """Return the packages' versions, the hash of emlearn's own files, and for the host that of its compiler."""
@@ -80,8 +78,7 @@ class Emlearn:
         """Say whether emlearn converts the model, by converting it. Raises `ModelError` for a damaged file."""
         kind = takes(request.model, *SUFFIXES)
         if not kind.ok:
-            remedy = "emlearn takes scikit-learn (.skops) and Keras (.keras) models"
-            return Support(False, kind.reason, remedy)
+            return kind
         if request.model.path.suffix.lower() == ".keras" and find_spec("keras") is None:
             return Support(
                 False, "reading a .keras model needs Keras, which is not installed", "pip install tensorflow"
@@ -104,23 +101,23 @@ class Emlearn:
         sources = (glue / "tensors.c", glue / made["glue"])
         headers = _folder()
         include_dirs = (into, glue, *([headers] if headers else []))
-        facts: dict[str, Any] = {
-            "inputs": (TensorInfo("features", made["dtype"], (1, made["features"]), _scale(made["dtype"])),),
-            "outputs": (TensorInfo("scores", "float32", (1, made["outputs"])),),
-            "arena_bytes": _tensor_bytes(made),
-            "operators": tuple(made["operators"]),
-            "macs": made["macs"],
-            "versions": self.versions(request),
-        }
+        emitted = Emitted(
+            inputs=(TensorInfo("features", made["dtype"], (1, made["features"]), _scale(made["dtype"])),),
+            outputs=(TensorInfo("scores", "float32", (1, made["outputs"])),),
+            arena_bytes=_tensor_bytes(made),
+            operators=tuple(made["operators"]),
+            macs=made["macs"],
+            versions=self.versions(request),
+        )
         if request.core.is_host:
-            return Emitted(**facts, program=_HOST_PROGRAM, data=(_library(sources, include_dirs, into),))
-        return Emitted(**facts, sources=sources, include_dirs=include_dirs)
+            return replace(emitted, program=_HOST_PROGRAM, data=(_library(sources, include_dirs, into),))
+        return replace(emitted, sources=sources, include_dirs=include_dirs)
 
 
 @cache
 def _converted(path: Path, sha256: str, options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """Return what `convert` makes of the model. The hash is there for the cache: other contents, another question."""
-    return child.ask(_CONVERT, path, options={**{key: values[0] for key, values in OPTIONS.items()}, **dict(options)})
+    return child.ask(_CONVERT, path, options=checked(Emlearn.name, dict(options), OPTIONS))
 
 
 def _scale(dtype: str) -> float:
@@ -150,7 +147,12 @@ def _library(sources: tuple[Path, ...], include_dirs: tuple[Path, ...], into: Pa
     path = into / "model.so"
     includes = [f"-I{folder}" for folder in (*include_dirs, resources.FIRMWARE / "agent")]
     argv = ["cc", *_HOST_FLAGS, *includes, *map(str, sources), "-lm", "-o", str(path)]
-    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
+    # Nothing like CPATH, which would silently change what is compiled.
+    env = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    try:
+        done = child.run(argv, {**env, "LC_ALL": "C"}, _COMPILE_S)
+    except subprocess.TimeoutExpired:
+        raise BuildError(f"'cc' took longer than {_COMPILE_S:g} s and was stopped") from None
     if done.returncode:
         raise BuildError(f"the model does not build for this computer: {done.stderr.strip()[:500]}")
     return path

@@ -28,7 +28,8 @@ _ENVIRONMENT = {
     **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     **{"PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
 }
-_ERRORS = {error.__name__: error for error in (ModelError, UnsupportedModel, Unavailable)}
+# Those that callers tell apart; any other is a ModelError.
+_ERRORS: dict[str, type[HilbenchError]] = {error.__name__: error for error in (UnsupportedModel, Unavailable)}
 
 
 def ask(program: str, model: Path, **question: Any) -> dict[str, Any]:
@@ -41,10 +42,7 @@ def ask(program: str, model: Path, **question: Any) -> dict[str, Any]:
     text = json.dumps({"model": str(model.resolve()), **question})
     with tempfile.TemporaryDirectory(prefix="hilbench-") as folder:
         try:
-            done = subprocess.run(
-                argv, input=text, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False,
-                cwd=folder, env={**os.environ, **_ENVIRONMENT},
-            )  # fmt: skip
+            done = run(argv, {**os.environ, **_ENVIRONMENT}, _TIMEOUT_S, text, folder)
         except subprocess.TimeoutExpired:
             raise ModelError(f"reading the model did not end in {_TIMEOUT_S} s", where=str(model)) from None
     if done.returncode < 0:
@@ -56,8 +54,34 @@ def ask(program: str, model: Path, **question: Any) -> dict[str, Any]:
         last = done.stderr.strip().rpartition("\n")[2][-_LAST_WORDS:]
         raise ModelError(f"the model cannot be read: {last}", where=str(model)) from None
     if error := answer.get("error"):
-        raise _ERRORS[error](answer["what"], where=str(model), hint=answer["hint"])
+        raise _ERRORS.get(error, ModelError)(answer["what"], where=str(model), hint=answer["hint"])
     return answer
+
+
+def run(
+    argv: list[str], env: Mapping[str, str], timeout_s: float, text: str = "", folder: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `argv` with `text` on stdin, in a process group of its own, so that a compiler that it starts ends with it.
+
+    Raises `subprocess.TimeoutExpired`.
+    """
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        cwd=folder,
+        env=env,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(text, timeout=timeout_s)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return subprocess.CompletedProcess(argv, process.returncode, out, err)
 
 
 def serve(work: Callable[[Path, Mapping[str, Any]], dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 emlearn compares `feature < threshold` where scikit-learn compares `feature <= threshold`, and it cuts thresholds to
 whole numbers (int16_t) or rounds them to six decimals (float). So thresholds are moved before it sees them, such that
 the comparison comes out as scikit-learn's: always for int16_t; for float unless a feature is within a millionth of it.
+Data that are no whole numbers would be rounded for int16_t, so only trees that split between whole numbers get it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ def convert(model: Path, question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _trees(estimator: Estimator, options: Mapping[str, str | None]) -> dict[str, Any]:
-    dtype, method = options["dtype"] or "int16_t", options["method"] or "inline"
+    method, problem = options["method"] or "inline", _not_for_int16(estimator.trees)
+    dtype = options["dtype"] or ("float" if problem else "int16_t")
+    if dtype == "int16_t" and problem:
+        raise UnsupportedModel(f"{estimator.name}: {problem}", hint="dtype=float")
     bits = None if options["leaf_bits"] is None else int(options["leaf_bits"] or 0)
     if not estimator.classifier and (method == "loadable" or bits is not None):
         raise UnsupportedModel(
@@ -51,9 +55,9 @@ def _trees(estimator: Estimator, options: Mapping[str, str | None]) -> dict[str,
         )
     if method == "loadable" and estimator.outputs > _SHORT_CLASSES:
         raise UnsupportedModel(f"{estimator.name}: {estimator.outputs} classes, and loadable trees have 127 at most")
-    for index, tree in enumerate(estimator.trees):
+    for tree in estimator.trees:
         inner = tree.children_left != -1
-        tree.threshold[inner] = _thresholds(tree.threshold[inner], dtype, f"{estimator.name}: tree {index}")
+        tree.threshold[inner] = _thresholds(tree.threshold[inner], dtype)
     code, wrapper = _emlearn(estimator, method=method, dtype=dtype, leaf_bits=bits)
     if method == "loadable":
         _check_jumps(estimator.name, wrapper.forest_[0])
@@ -68,20 +72,31 @@ def _trees(estimator: Estimator, options: Mapping[str, str | None]) -> dict[str,
     )
 
 
-def _thresholds(thresholds: Any, dtype: str, who: str) -> Any:
+def _not_for_int16(trees: list[Any]) -> str:
+    """Return why features of int16_t would not do for `trees`; empty when they do.
+
+    scikit-learn splits halfway between two values of a feature: for whole numbers at n or n + 0.5. Other thresholds
+    come from features that are none, which int16_t would round.
+    """
+    for index, tree in enumerate(trees):
+        thresholds = tree.threshold[tree.children_left != -1]
+        beyond = thresholds[(thresholds < _INT16.min) | (thresholds >= _INT16.max)]
+        if beyond.size:
+            return f"tree {index} splits at {beyond[0]:g}, beyond the range of int16_t"
+        between = thresholds[2 * thresholds % 1 != 0]
+        if between.size:
+            return f"tree {index} splits at {between[0]:.6g}, not halfway between whole numbers, and int16_t is whole"
+    return ""
+
+
+def _thresholds(thresholds: Any, dtype: str) -> Any:
     """Return for each threshold t the t' with which `x < t'` is `x <= t` for features x of the type `dtype`."""
     if dtype == "float":
         near = thresholds.astype(np.float32)
         above = np.where(near > thresholds, near, np.nextafter(near, np.float32(np.inf)))
         decimal = np.round(above.astype(np.float64), _DECIMALS)
         return np.where(decimal.astype(np.float32) < above, decimal + 10.0**-_DECIMALS, decimal)
-    whole = np.floor(thresholds)
-    if ((whole < _INT16.min) | (whole >= _INT16.max)).any():
-        raise UnsupportedModel(
-            f"{who} splits beyond the range of int16_t",
-            hint="train on features scaled to -32768 … 32767, or choose dtype=float",
-        )
-    return whole + 1
+    return np.floor(thresholds) + 1
 
 
 def _check_jumps(name: str, nodes: list[Any]) -> None:

@@ -71,7 +71,7 @@ def read(path: Path) -> Estimator:
     except (ModelError, UnsupportedModel):
         raise
     except Exception as error:  # attributes that are missing or of another type than fit() leaves
-        raise ModelError(f"the {name} is not fitted, or damaged: {type(error).__name__}: {error}") from error
+        raise ModelError(f"the {name} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _keras(model: Any) -> Estimator:
@@ -85,6 +85,9 @@ def _keras(model: Any) -> Estimator:
 
 
 def _described(name: str, fitted: Any) -> Estimator:
+    # By scikit-learn's convention, a name ends in _ if it is what fit() found.
+    if not any(attribute.endswith("_") for attribute in vars(fitted)):
+        raise ModelError(f"the {name} has not been fitted", hint="call its fit(), and store it again")
     classifier = not name.endswith("Regressor")
     if name in MLPS and classifier and fitted.out_activation_ == "logistic" and fitted.n_outputs_ > 1:
         raise UnsupportedModel(f"{name}: it gives several labels to one sample")

@@ -11,9 +11,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from hilbench.catalog.core import CORES, Core
-from hilbench.errors import ModelError, UnsupportedModel, UsageError
+from hilbench.errors import ModelError, UnsupportedModel
 from hilbench.frameworks import ready_made, tflite
-from hilbench.frameworks.base import YES, Emitted, Finished, Request, Support
+from hilbench.frameworks.base import YES, Emitted, Finished, Request, Support, checked
 from hilbench.frameworks.external.project import FILE, Project, Tensor, load
 from hilbench.frameworks.ready_made import Files
 from hilbench.tensors import TensorInfo
@@ -35,10 +35,8 @@ class External:
         return ready_made.available(_PLACE, _WHAT, core, paths)
 
     def check_options(self, options: Mapping[str, str]) -> dict[str, str]:
-        """Return `options`, of which there are none: any is a `UsageError`."""
-        for key in options:
-            raise UsageError(f"the framework external has no option '{key}'", hint=f"say it in its {FILE}")
-        return {}
+        """Return `options`, of which there are none, since hilbench.yaml says it all: any is a `UsageError`."""
+        return checked(self.name, options, {})
 
     def versions(self, request: Request) -> Mapping[str, str]:
         """Return the project's own name and version, and the hash of all its files.

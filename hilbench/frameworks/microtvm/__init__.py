@@ -12,14 +12,15 @@ from pathlib import Path
 
 from hilbench import resources
 from hilbench.catalog.core import Core
-from hilbench.errors import UnsupportedModel, UsageError
+from hilbench.errors import UnsupportedModel
 from hilbench.frameworks import ready_made, tflite
-from hilbench.frameworks.base import YES, Emitted, Request, Support, takes
+from hilbench.frameworks.base import YES, Emitted, Request, Support, checked, takes
 from hilbench.frameworks.microtvm import archive, glue, metadata
 
 _PLACE = "microtvm"
 _WHAT = "a Model Library Format archive, or a folder of them by task (TASK.tar)"
-_INCLUDE = re.compile(rb'^\s*#\s*include\s*[<"](\w+\.h)[>"]', re.MULTILINE)
+# Possessive, as all patterns here and in glue.py: the time that they take must grow with what is read, and no faster.
+_INCLUDE = re.compile(rb'^[ \t]*+#[ \t]*+include[ \t]*+[<"](\w++\.h)[>"]', re.MULTILINE)
 _CMSIS_NN = b"arm_nnfunctions.h"
 _DSP = b"arm_nnsupportfunctions.h"  # TVM's own kernels take the instructions of the DSP extension from it
 
@@ -36,9 +37,7 @@ class MicroTVM:
 
     def check_options(self, options: Mapping[str, str]) -> dict[str, str]:
         """Return `options`, of which there are none: any is a `UsageError`."""
-        for key in options:
-            raise UsageError(f"the framework microtvm has no option '{key}'", hint="microtvm has no options")
-        return {}
+        return checked(self.name, options, {})
 
     def versions(self, request: Request) -> Mapping[str, str]:
         """Return the TVM that exported the archive, and the hash of its code. Raises `ModelError`, `Unavailable`."""

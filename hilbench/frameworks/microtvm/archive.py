@@ -13,13 +13,15 @@ from pathlib import Path
 
 from hilbench.errors import ModelError
 from hilbench.frameworks import ready_made
-from hilbench.frameworks.ready_made import Budget, Files, check_inside, check_names
+from hilbench.frameworks.ready_made import Budget, Files, check_inside, check_names, too_much
 
 METADATA = "metadata.json"
 _NEEDED = re.compile(rf"{re.escape(METADATA)}|codegen/host/(src|include|lib)/[^/]+|runtime/include/.+\.h")
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PK")
-_BROKEN = (tarfile.TarError, ValueError, OverflowError, EOFError, IndexError)
-"""What tarfile raises on damaged input: its own errors, and those of numbers that it trusted."""
+_BROKEN = (tarfile.TarError, ValueError, OverflowError, EOFError, IndexError, RecursionError, MemoryError)
+"""What tarfile raises on damaged input: its own errors, and those of numbers and chains that it trusted."""
+_MAX_TAR_BYTES = ready_made.MAX_BYTES + ready_made.MAX_FILES * 2048
+"""With a header, a second one for a long name, and padding for each file."""
 _EXPORT = "export it again with TVM's export_model_library_format"
 
 
@@ -70,6 +72,10 @@ def read(path: Path) -> Archive:
 
 def _read_tar(path: Path) -> Files:
     try:
+        if not path.is_file():
+            raise ModelError("this is neither a file nor a folder", where=str(path), hint=_EXPORT)
+        if path.stat().st_size > _MAX_TAR_BYTES:
+            raise too_much(path)
         with path.open("rb") as file:
             start = file.read(6)
             if start.startswith(_COMPRESSED):

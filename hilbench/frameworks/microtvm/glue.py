@@ -16,10 +16,11 @@ from hilbench.frameworks.microtvm.archive import Archive
 from hilbench.frameworks.microtvm.metadata import Module, TensorSize
 from hilbench.tensors import TensorInfo
 
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
-_FIELD = re.compile(r"\s*void\s*\*\s*(\w+)\s*;")
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*+", re.DOTALL)
+_FIELD = re.compile(r"\bvoid\s*+\*\s*+(\w++)\s*+;")
+_DEFINED = re.compile(r"#define (\w++)(?: (\d{1,10})\b)?")
 _DTYPES = {"float": "float32", "double": "float64"}
-_INTERNAL_POOL = re.compile(r"\bstatic\s+uint8_t\s+\w+\[(\d+)\]\s*;")
+_INTERNAL_POOL = re.compile(r"\bstatic\s++uint8_t\s++\w++\[(\d{1,10})\]\s*+;")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def interface(archive: Archive, module: Module, inputs: int) -> Interface:
     if header is not None:
         return _from_header(_COMMENT.sub("", header), f"tvmgen_{module.name.lower()}", archive.path)
     # Pools come after inputs and outputs, as bytes; without the C interface all of them are inside the code.
-    names = re.findall(r"void\s*\*\s*(\w+)", parameters)
+    names = re.findall(r"\bvoid\s*+\*\s*+(\w++)", parameters)
     return Interface(tuple(names[:inputs]), tuple(names[inputs:]), structs=False, workspaces={})
 
 
@@ -116,7 +117,7 @@ _Sides = Mapping[str, tuple[tuple[int, ...], Sequence[TensorInfo]]]
 
 def _parameters(archive: Archive, module: Module) -> str:
     """Return the parameters of the function behind the entry point, as the archive's C declares it."""
-    main = re.compile(rf"\btvmgen_{module.name}_(?:__tvm_main__|run_model)\s*\(([^)]*)\)\s*;")
+    main = re.compile(rf"\btvmgen_{module.name}_(?:__tvm_main__|run_model)\s*+\(([^();]*+)\)\s*+;")
     for name in archive.sources():
         if found := main.search(archive.files[name].decode(errors="replace")):
             return found[1]
@@ -129,23 +130,24 @@ def _parameters(archive: Archive, module: Module) -> str:
 
 def _declared_dtypes(archive: Archive, module: Module) -> list[str]:
     """Return the dtypes of the tensors that the code is defined to take, in its order; "" for one it does not tell."""
-    main = re.compile(rf"\btvmgen_{module.name}_(?:__tvm_main__|run_model)\s*\(([^)]*)\)\s*{{")
+    main = re.compile(rf"\btvmgen_{module.name}_(?:__tvm_main__|run_model)\s*+\(([^();]*+)\)\s*+{{")
     for name in archive.sources():
         if found := main.search(archive.files[name].decode(errors="replace")):
-            kinds = re.findall(r"(\w+)\s*\*", found[1])
+            kinds = re.findall(r"\b(\w++)\s*+\*", found[1])
             return [_DTYPES.get(kind, kind.removesuffix("_t") if kind != "void" else "") for kind in kinds]
     return []
 
 
 def _from_header(text: str, prefix: str, path: Path) -> Interface:
+    defined = dict(_DEFINED.findall(text))
     pools = _fields(text, f"{prefix}_workspace_pools")
     workspaces: dict[str, int] = {}
     constants = []
     for pool in pools:
         name = f"{prefix}_{pool}".upper()
-        if found := re.search(rf"#define {name}_WORKSPACE_POOL_SIZE (\d+)\b", text):
-            workspaces[pool] = int(found[1])
-        elif re.search(rf"#define {name}_CONSTANT_POOL_DATA\b", text):
+        if size := defined.get(f"{name}_WORKSPACE_POOL_SIZE"):
+            workspaces[pool] = int(size)
+        elif f"{name}_CONSTANT_POOL_DATA" in defined:
             constants.append(pool)
         else:
             raise ModelError(f"{prefix}.h does not say how large the pool '{pool}' is", where=str(path))
@@ -163,7 +165,7 @@ def _from_header(text: str, prefix: str, path: Path) -> Interface:
 
 
 def _fields(text: str, structure: str) -> tuple[str, ...]:
-    found = re.search(rf"\bstruct\s+{structure}\s*{{([^}}]*)}}", text)
+    found = re.search(rf"\bstruct\s++{structure}\s*+{{([^{{}}]*+)}}", text)
     return tuple(_FIELD.findall(found[1])) if found else ()
 
 

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hilbench.catalog.core import Core
-from hilbench.errors import UsageError, nearest
-from hilbench.frameworks.base import Emitted, Request, Support, takes
+from hilbench.frameworks.base import Emitted, Request, Support, checked, takes
 from hilbench.frameworks.tflm import cortex, wheel
 from hilbench.frameworks.tflm.wheel import versions as wheel_version
 
@@ -32,12 +31,7 @@ class TFLM:
 
     def check_options(self, options: Mapping[str, str]) -> dict[str, str]:
         """Return `options` with defaults filled in. Raises `UsageError` for an unknown key or value."""
-        for key, value in options.items():
-            if key not in _OPTIONS:
-                raise UsageError(f"the framework tflm has no option '{key}'", hint=nearest(key, _OPTIONS))
-            if value not in _OPTIONS[key]:
-                raise UsageError(f"tflm: {key} cannot be '{value}'", hint=nearest(value, _OPTIONS[key]))
-        return {key: options.get(key, values[0]) for key, values in _OPTIONS.items()}
+        return checked(self.name, options, _OPTIONS)
 
     def versions(self, request: Request) -> Mapping[str, str]:
         """Return what shapes the output: the package's version, or the SDK's and the hashes of what is used of it.

@@ -19,7 +19,7 @@ from hilbench.frameworks import tflite
 from hilbench.frameworks.base import YES, Emitted, Request, Support
 
 _PACKAGE = "tflite-micro"
-_PROGRAM = "hilbench.frameworks.tflm_host"
+_PROGRAM = "hilbench.frameworks.tflm.host_program"
 _INSTALL = "pip install 'hilbench[tflm]'"
 _PROBE_S = 60.0
 # What the interpreter prints: micro_interpreter_graph.cc and micro_allocation_info.cc of TFLM.

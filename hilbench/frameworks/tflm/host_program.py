@@ -1,6 +1,6 @@
 """TensorFlow Lite Micro on the computer: the program of a host image, and the reference that outputs are compared with.
 
-python -m hilbench.frameworks.tflm_host MODEL.tflite        says on stderr why the interpreter refuses the model
+python -m hilbench.frameworks.tflm.host_program MODEL.tflite        says on stderr why the interpreter refuses the model
 """
 
 from __future__ import annotations
