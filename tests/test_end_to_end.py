@@ -94,7 +94,7 @@ def test_precompiled_images_run_without_compiler_and_framework(firmware: Path, t
     code = f"""
 import sys
 sys.modules["tvm"] = sys.modules["tvm_ffi"] = sys.modules["tflite"] = sys.modules["tflite_micro"] = None
-import hilbench.measure.reference
+import hilbench.measure.tflm_reference
 import shutil
 assert shutil.which("arm-none-eabi-gcc") is None and shutil.which("cmake") is None
 import pytest

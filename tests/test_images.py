@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hilbench import bench, catalog, export, resources
+from hilbench import bench, catalog, export, programs, resources
 from hilbench.catalog.board import Board
 from hilbench.errors import BuildError, CatalogError, ModelError, TargetCrashed, UsageError
 from hilbench.images import run
@@ -206,7 +206,7 @@ def test_a_step_of_a_build_is_stopped_with_its_children_when_it_takes_too_long(t
 def test_a_step_of_a_build_cannot_fill_the_disk(tmp_path: Path):
     code, _ = run.run(["dd", "if=/dev/zero", f"of={tmp_path}/zeros", "bs=1M", "count=1", "seek=256"])
     assert code != 0
-    assert not (tmp_path / "zeros").exists() or (tmp_path / "zeros").stat().st_size <= run.FILE_LIMIT_BYTES
+    assert not (tmp_path / "zeros").exists() or (tmp_path / "zeros").stat().st_size <= programs.FILE_LIMIT_BYTES
 
 
 def test_a_step_of_a_build_speaks_english_and_tells_its_exit_code(monkeypatch: pytest.MonkeyPatch):

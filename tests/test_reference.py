@@ -7,7 +7,7 @@ from hilbench.catalog.core import CORES
 from hilbench.errors import ModelError, Unavailable
 from hilbench.frameworks.base import Support
 from hilbench.frameworks.tflm import TFLM
-from hilbench.measure.reference import reference_outputs
+from hilbench.measure.tflm_reference import reference_outputs
 from tests.tflm_models import broken_models, digits, with_operator
 
 pytestmark = pytest.mark.skipif(not TFLM().available(CORES["host"], {}).ok, reason="tflite-micro is not installed")

@@ -18,7 +18,7 @@ import pytest
 from hilbench import catalog, resources
 from hilbench.catalog.data import load_samples, model_file
 from hilbench.measure.accuracy import top1
-from hilbench.measure.reference import reference_outputs
+from hilbench.measure.tflm_reference import reference_outputs
 from hilbench.tensors import TensorInfo
 
 FOLDER = resources.SUITES / "gestures"

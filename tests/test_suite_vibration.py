@@ -20,7 +20,7 @@ from hilbench import bench, catalog, resources
 from hilbench.catalog.data import load_samples, model_file
 from hilbench.errors import ModelError
 from hilbench.measure.anomaly import auc
-from hilbench.measure.reference import reference_outputs
+from hilbench.measure.tflm_reference import reference_outputs
 from hilbench.tensors import TensorInfo
 
 FOLDER = resources.SUITES / "vibration"

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from hilbench.measure.accuracy import fidelity
 from hilbench.measure.metric import Metric
-from hilbench.measure.reference import reference_outputs
+from hilbench.measure.tflm_reference import reference_outputs
 from hilbench.measure.trained_reference import agreement, trained_outputs
 from hilbench.tensors import TensorInfo
 

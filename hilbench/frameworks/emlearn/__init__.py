@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hilbench import resources
+from hilbench import programs, resources
 from hilbench.catalog.core import Core
 from hilbench.errors import BuildError, UnsupportedModel
 from hilbench.frameworks.base import YES, Emitted, Request, Support, checked, takes
@@ -150,7 +150,7 @@ def _library(sources: tuple[Path, ...], include_dirs: tuple[Path, ...], into: Pa
     # Nothing like CPATH, which would silently change what is compiled.
     env = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     try:
-        done = child.run(argv, {**env, "LC_ALL": "C"}, _COMPILE_S)
+        done = programs.run(argv, {**env, "LC_ALL": "C"}, _COMPILE_S)
     except subprocess.TimeoutExpired:
         raise BuildError(f"'cc' took longer than {_COMPILE_S:g} s and was stopped") from None
     if done.returncode:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hilbench import programs
 from hilbench.errors import HilbenchError, ModelError, Unavailable, UnsupportedModel
 
 _TIMEOUT_S = 300
@@ -42,7 +43,7 @@ def ask(program: str, model: Path, **question: Any) -> dict[str, Any]:
     text = json.dumps({"model": str(model.resolve()), **question})
     with tempfile.TemporaryDirectory(prefix="hilbench-") as folder:
         try:
-            done = run(argv, {**os.environ, **_ENVIRONMENT}, _TIMEOUT_S, text, folder)
+            done = programs.run(argv, {**os.environ, **_ENVIRONMENT}, _TIMEOUT_S, text, Path(folder))
         except subprocess.TimeoutExpired:
             raise ModelError(f"reading the model did not end in {_TIMEOUT_S} s", where=str(model)) from None
     if done.returncode < 0:
@@ -56,32 +57,6 @@ def ask(program: str, model: Path, **question: Any) -> dict[str, Any]:
     if error := answer.get("error"):
         raise _ERRORS.get(error, ModelError)(answer["what"], where=str(model), hint=answer["hint"])
     return answer
-
-
-def run(
-    argv: list[str], env: Mapping[str, str], timeout_s: float, text: str = "", folder: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run `argv` with `text` on stdin, in a process group of its own, so that a compiler that it starts ends with it.
-
-    Raises `subprocess.TimeoutExpired`.
-    """
-    with subprocess.Popen(
-        argv,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        cwd=folder,
-        env=env,
-        start_new_session=True,
-    ) as process:
-        try:
-            out, err = process.communicate(text, timeout=timeout_s)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-        return subprocess.CompletedProcess(argv, process.returncode, out, err)
 
 
 def serve(work: Callable[[Path, Mapping[str, Any]], dict[str, Any]]) -> None:
