@@ -200,3 +200,59 @@ def test_a_checkout_beside_an_installed_hilbench_is_no_conflict_but_a_changed_bo
     copy.write_text(copy.read_text().replace("25000000", "50000000"))
     with pytest.raises(CatalogError, match=r"'mps2-an386' is also the name of boards/mps2-an386\.yaml"):
         catalog.board("mps2-an386")
+
+
+STOOD = """\
+id: {id}
+name: a board that is not at hand
+core: {core}
+clock_hz: 64000000
+counter: cycles
+memory:
+  code: {{base: 0x10000, size: 960K}}
+  data: {{base: 0x20000000, size: 64M}}
+targets: {{qemu: {{stand_in: {stand_in}}}}}
+"""
+
+
+def stood(here: Path, core: str = "cortex-m4f", stand_in: str = "mps2-an386") -> None:
+    own(here / "boards", "far", STOOD.format(id="far", core=core, stand_in=stand_in))
+
+
+def test_a_stand_in_gives_port_and_addresses_and_the_real_board_sizes_core_and_clock(here: Path) -> None:
+    stood(here)
+    (choice,) = catalog.resolve(["far@qemu"])
+    far, other = choice.board, catalog.board("mps2-an386")
+    assert (far.id, far.core, far.clock_hz, far.stand_in) == ("far", "cortex-m4f", 64_000_000, "mps2-an386")
+    assert (far.port, far.counter, far.targets["qemu"]) == (other.port, "instructions", {"machine": "mps2-an386"})
+    assert far.memory is not None and other.memory is not None
+    assert (far.memory.code.base, far.memory.code.size) == (0, 960 * 1024)
+    assert far.memory.data == other.memory.data, "the machine has no more than that"
+
+
+@pytest.mark.parametrize(
+    ("core", "stand_in", "message"),
+    [
+        ("cortex-m4f", "mps2-an368", "mps2-an386"),
+        ("cortex-m3", "mps2-an386", "mps2-an386 has a Cortex-M4F, and this is a Cortex-M3"),
+        ("cortex-m4f", "far", "far has no target 'qemu' of its own"),
+    ],
+)
+def test_a_stand_in_that_cannot_stand_in_is_told(here: Path, core: str, stand_in: str, message: str) -> None:
+    stood(here, core, stand_in)
+    with pytest.raises(CatalogError) as told:
+        catalog.resolve(["far"])
+    assert message in str(told.value)
+
+
+def test_a_board_of_which_not_all_targets_are_stand_ins_needs_a_port(here: Path) -> None:
+    text = STOOD.format(id="far", core="cortex-m4f", stand_in="mps2-an386")
+    own(here / "boards", "far", text.replace("}}", "}, host: }"))
+    with pytest.raises(CatalogError, match="'port' is missing"):
+        catalog.resolve(["far"])
+
+
+def test_who_stands_in_is_no_key_of_a_board(here: Path) -> None:
+    own(here / "boards", "far", STOOD.format(id="far", core="cortex-m4f", stand_in="mps2-an386") + "stand_in: x\n")
+    with pytest.raises(CatalogError, match="unknown key 'stand_in'"):
+        catalog.resolve(["far"])

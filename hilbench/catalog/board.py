@@ -14,6 +14,7 @@ from pydantic import (
     WithJsonSchema,
     field_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from hilbench.catalog.core import CORES, Core
@@ -99,8 +100,9 @@ class Board(Strict):
 
     `counter` says what the port's timer counts: `instructions` (an emulator whose clock is the instruction count),
     `cycles` (a cycle counter on silicon) or `nanoseconds` (the wall clock of a computer).
-    `targets` maps a target's name to its settings here; the first is the default. `clock_hz`, `memory` and `port` are
-    there on every board but those of core `host`.
+    `targets` maps a target's name to its settings here, or to the board that stands in (`hilbench.catalog.stand_in`);
+    the first is the default. `clock_hz`, `memory` and `port` are there on every board but those of core `host`, `port`
+    only if not all targets are stand-ins. `stand_in` is no key of a file: it names the board that stood in for this.
     """
 
     model_config = ConfigDict(
@@ -108,7 +110,7 @@ class Board(Strict):
             "if": {"properties": {"core": {"const": "host"}}, "required": ["core"]},
             "then": {"properties": {"counter": {"const": "nanoseconds"}}},
             "else": {
-                "required": ["clock_hz", "memory", "port"],
+                "required": ["clock_hz", "memory"],
                 "properties": {"counter": {"enum": ["instructions", "cycles"]}},
             },
         }
@@ -123,11 +125,12 @@ class Board(Strict):
     )
     counter: Literal["instructions", "cycles", "nanoseconds"] = Field(description="what the port's timer counts")
     memory: Memory | None = Field(default=None, validate_default=True)
-    port: Port | None = Field(default=None, validate_default=True)
     targets: dict[str, Annotated[dict[str, Any], BeforeValidator(_no_settings)]] = Field(
         min_length=1, description="what can run this board, such as 'qemu:' with its settings"
     )
+    port: Port | None = Field(default=None, validate_default=True)
     notes: str = ""
+    stand_in: SkipJsonSchema[str] = Field(default="", exclude=True)
 
     @property
     def core_info(self) -> Core:
@@ -146,13 +149,22 @@ class Board(Strict):
             raise PydanticCustomError("not_one_of", "'{core}' is not a core", {"core": core, "known": list(CORES)})
         return core
 
-    @field_validator("clock_hz", "memory", "port")
+    @field_validator("clock_hz", "memory")
     @classmethod
     def _there_on_boards(cls, value: Any, info: ValidationInfo) -> Any:
         core = info.data.get("core")
         if value is None and core in CORES and not CORES[core].is_host:
             raise PydanticCustomError("missing", "needed on every board but a host")
         return value
+
+    @field_validator("port")
+    @classmethod
+    def _ported(cls, port: Port | None, info: ValidationInfo) -> Port | None:
+        targets = info.data.get("targets", {})
+        if all("stand_in" in settings for settings in targets.values()):
+            return port
+        checked: Port | None = cls._there_on_boards(port, info)
+        return checked
 
     @field_validator("counter")
     @classmethod

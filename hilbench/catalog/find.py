@@ -14,6 +14,7 @@ from hilbench import resources
 from hilbench.catalog.board import Board
 from hilbench.catalog.document import shown
 from hilbench.catalog.load import SUITE_SUFFIX, load_board, load_suite
+from hilbench.catalog.stand_in import stood_in
 from hilbench.catalog.suite import Suite
 from hilbench.errors import CatalogError, UsageError, nearest
 
@@ -160,7 +161,7 @@ def _choices(item: str, known: Files[Board]) -> list[Choice]:
             f"'{item}' names no {'target' if name else 'board'}", hint="BOARD or BOARD@TARGET, separated by commas"
         )
     if not set(name) & set("*?["):
-        return [Choice(one := board(name, known), _target(one, target))]
+        return [_choice(board(name, known), target, known)]
     matching = [known[one] for one in known if fnmatchcase(one, name)]
     if not matching:
         raise UsageError(f"no board matches '{name}'", hint=f"boards: {', '.join(known)}")
@@ -168,7 +169,12 @@ def _choices(item: str, known: Files[Board]) -> list[Choice]:
     if not fitting:
         targets = sorted({one for board in matching for one in board.targets})
         raise UsageError(f"no board that matches '{name}' has a target '{target}'", hint=nearest(target, targets))
-    return [Choice(one, _target(one, target)) for one in fitting]
+    return [_choice(one, target, known) for one in fitting]
+
+
+def _choice(one: Board, target: str, known: Files[Board]) -> Choice:
+    name = _target(one, target)
+    return Choice(stood_in(one, name, known), name)
 
 
 def _target(board: Board, target: str) -> str:

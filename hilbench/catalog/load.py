@@ -12,6 +12,7 @@ from hilbench import plugins
 from hilbench.catalog import words, yaml_file
 from hilbench.catalog.board import Board
 from hilbench.catalog.document import Document, Loc, Mistake, dotted
+from hilbench.catalog.stand_in import StandIn, names_one
 from hilbench.catalog.suite import Suite
 from hilbench.errors import Unavailable, nearest
 
@@ -24,6 +25,7 @@ def load_board(path: Path) -> Board:
     """Return the board in `path`, its targets' settings checked too. Raises `CatalogError` with all that is wrong."""
     document = yaml_file.read(path)
     mistakes = [*_named_as_file(document, "id", path.stem), *_target_mistakes(document)]
+    mistakes += _not_for_files(document, "stand_in", Board)
     return validated(document, Board, mistakes)
 
 
@@ -31,10 +33,7 @@ def load_suite(path: Path) -> Suite:
     """Return the suite in `path`, its `folder` set. Raises `CatalogError` with all that is wrong."""
     document = yaml_file.read(path)
     mistakes = [*_named_as_file(document, "suite", path.name.removesuffix(SUITE_SUFFIX)), *_repeated_tasks(document)]
-    if isinstance(document.value, dict) and "folder" in document.value:
-        del document.value["folder"]
-        keys = [name for name in Suite.model_fields if name != "folder"]
-        mistakes.append(Mistake("unknown key 'folder'", nearest("folder", keys), document.keys[("folder",)]))
+    mistakes += _not_for_files(document, "folder", Suite)
     return validated(document, Suite, mistakes).model_copy(update={"folder": path.absolute().parent})
 
 
@@ -58,6 +57,15 @@ def _named_as_file(document: Document, key: str, stem: str) -> Iterator[Mistake]
     if isinstance(name, str) and name != stem:
         hint = "rename the file or the " + ("board" if key == "id" else "suite")
         yield Mistake(f"{key}: {name!r} is not the file's name, '{stem}'", hint, document.values[(key,)], (key,))
+
+
+def _not_for_files(document: Document, key: str, model: type[BaseModel]) -> list[Mistake]:
+    """Refuse, and take away, a key that a model has for those who load it."""
+    if not isinstance(document.value, dict) or key not in document.value:
+        return []
+    del document.value[key]
+    keys = [name for name in model.model_fields if name != key]
+    return [Mistake(f"unknown key '{key}'", nearest(key, keys), document.keys[(key,)])]
 
 
 def _repeated_tasks(document: Document) -> Iterator[Mistake]:
@@ -89,7 +97,7 @@ def _target_mistakes(document: Document) -> Iterator[Mistake]:
 
 def _setting_mistakes(document: Document, name: str, settings: dict[str, Any], loc: Loc) -> Iterator[Mistake]:
     try:
-        model: type[BaseModel] = plugins.load("targets", name).Settings
+        model: type[BaseModel] = StandIn if names_one(settings) else plugins.load("targets", name).Settings
     except Unavailable:
         return  # the target's package is not installed: whoever runs the board on it will be told
     try:

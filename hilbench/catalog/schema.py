@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from hilbench import plugins
 from hilbench.catalog.board import Board
+from hilbench.catalog.stand_in import StandIn
 from hilbench.catalog.suite import Suite
 from hilbench.errors import Unavailable
 
@@ -47,4 +48,5 @@ def _settings(definitions: dict[str, Any], name: str) -> dict[str, Any]:
     template = f"#/$defs/{name}.{{model}}"
     schema = settings.model_json_schema(ref_template=template)
     definitions |= {f"{name}.{key}": value for key, value in schema.pop("$defs", {}).items()}
-    return schema if schema.get("required") else {"anyOf": [schema, {"type": "null"}]}
+    nothing = [] if schema.get("required") else [{"type": "null"}]
+    return {"anyOf": [schema, StandIn.model_json_schema(), *nothing]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ _HASH = re.compile("[0-9a-f]{64}")
 def boards(as_json: bool) -> None:
     """List the boards, and whether each can be run here."""
     known = catalog.boards()
-    rows = [_board_row(board) for board in known.good().values()]
+    rows = [_board_row(board, known) for board in known.good().values()]
     if as_json:
         print_json(rows)
     else:
@@ -48,15 +49,18 @@ def _print_boards(rows: list[dict[str, Any]]) -> None:
     )  # fmt: skip
 
 
-def _board_row(board: Board) -> dict[str, Any]:
+def _board_row(board: Board, known: Mapping[str, Board]) -> dict[str, Any]:
     targets = {}
-    for name, given in board.targets.items():
+    for name in board.targets:
+        stands_in = ""
         try:
+            runs = catalog.stood_in(board, name, known)
+            stands_in = f" as {runs.stand_in}" if runs.stand_in else ""
             target: Target = plugins.load("targets", name)()
-            here = target.available(board, target.Settings.model_validate(given or {}))
-        except Unavailable as error:
+            here = target.available(runs, target.Settings.model_validate(runs.targets[name] or {}))
+        except (Unavailable, CatalogError) as error:
             here = Support(False, error.what)
-        targets[name] = "ready" if here.ok else here.reason
+        targets[name] = f"ready{stands_in}" if here.ok else here.reason
     return {"id": board.id, "aliases": list(board.aliases), "name": board.name, "core": board.core,
             "clock_hz": board.clock_hz, "counter": board.counter, "targets": targets}  # fmt: skip
 
