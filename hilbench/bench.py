@@ -7,7 +7,6 @@ pytest-xdist worker or a shard of a CI job.
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
 import secrets
 import time
@@ -15,13 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-from hilbench import __version__, catalog
-from hilbench.catalog.board import Board
+from hilbench import catalog
 from hilbench.catalog.data import Samples, load_samples, model_file
-from hilbench.catalog.suite import Bound, Suite, Task
+from hilbench.catalog.suite import Suite, Task
 from hilbench.errors import (
     CatalogError,
     LinkClosed,
@@ -33,6 +29,7 @@ from hilbench.errors import (
     UsageError,
     nearest,
 )
+from hilbench.facts import facts
 from hilbench.frameworks.base import Framework, Model, Request
 from hilbench.images.build import build
 from hilbench.images.cache import cache_folder
@@ -48,8 +45,8 @@ from hilbench.measure.metric import Metric
 from hilbench.measure.profile import Profile, profile_of
 from hilbench.measure.reference_file import Reference, find_reference
 from hilbench.measure.references import judge_of
+from hilbench.plan import Plan, Setting
 from hilbench.plugins import load
-from hilbench.provenance import host_facts, source_facts
 from hilbench.records import record as rec
 from hilbench.targets.base import Running, Target
 from hilbench.targets.crash import fault_report
@@ -61,40 +58,6 @@ _PROFILED = 3
 """Samples of a profile: on an emulator they hardly differ, on silicon their median keeps a stray interrupt out."""
 _HELLO_S = 10.0
 """A board answers within a second of its reset; a loaded computer that starts an emulator may need several."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to run. `firmware` is a folder of precompiled images (None: build); `samples` limits the data set.
-
-    `places` says where things are that frameworks ask for (`hilbench.places`). With `profile`, another image is run as
-    well: one that tells its operators apart.
-    """
-
-    suite: Path
-    task: str
-    board: Board
-    target: str
-    framework: str
-    options: tuple[tuple[str, str], ...] = ()
-    samples: int | None = None
-    model_folders: tuple[Path, ...] = ()
-    firmware: Path | None = None
-    places: tuple[tuple[str, Path], ...] = ()
-    profile: bool = False
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """A plan with its names looked up, and all options of its framework."""
-
-    plan: Plan
-    framework: Framework
-    options: dict[str, str]
-    suite: Suite
-    task: Task
-    target: Target
-    settings: Any
 
 
 @dataclass(frozen=True)
@@ -147,7 +110,7 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
         else None,
         samples=_raw(samples, outcome, reference),
         link=outcome.link,
-        **_facts(setting, image, samples),
+        **facts(setting, image, samples),
     )
 
 
@@ -168,7 +131,7 @@ def _task(plan: Plan) -> tuple[Suite, Task]:
     return suite, tasks[plan.task]
 
 
-def _look_up(plan: Plan) -> _Setting:
+def _look_up(plan: Plan) -> Setting:
     suite, task = _task(plan)
     board = plan.board
     target: Target = load("targets", plan.target)()
@@ -182,10 +145,10 @@ def _look_up(plan: Plan) -> _Setting:
             hint=f"set counter: {' or '.join(sorted(target.counters))} in its file, or choose another target",
         )
     framework: Framework = load("frameworks", plan.framework)()
-    return _Setting(plan, framework, framework.check_options(dict(plan.options)), suite, task, target, settings)
+    return Setting(plan, framework, framework.check_options(dict(plan.options)), suite, task, target, settings)
 
 
-def _image(setting: _Setting) -> Image:
+def _image(setting: Setting) -> Image:
     """Return the plan's image: the precompiled one, or one built now."""
     plan = setting.plan
     if plan.firmware is None:
@@ -201,7 +164,7 @@ def _image(setting: _Setting) -> Image:
     return image
 
 
-def _execute(setting: _Setting, image: Image, samples: Samples, progress: Progress) -> _Outcome:
+def _execute(setting: Setting, image: Image, samples: Samples, progress: Progress) -> _Outcome:
     """Run the image on its target: first timed, one sample at a time, then all samples for their outputs."""
     task = setting.task
     timed_inputs = samples.inputs[: task.latency.samples]
@@ -226,7 +189,7 @@ def _execute(setting: _Setting, image: Image, samples: Samples, progress: Progre
 
 
 @contextmanager
-def _device(setting: _Setting, image: Image) -> Iterator[Client]:
+def _device(setting: Setting, image: Image) -> Iterator[Client]:
     """Run `image` on its target and give a client that knows that it is this image."""
     with setting.target.run(image.path, setting.plan.board, setting.settings) as running, _post_mortem(running, image):
         client = Client(running.stream, timeout_s=setting.task.timeout_s)
@@ -235,7 +198,7 @@ def _device(setting: _Setting, image: Image) -> Iterator[Client]:
         yield client
 
 
-def _profile(setting: _Setting, samples: Samples, outcome: _Outcome, progress: Progress) -> Profile:
+def _profile(setting: Setting, samples: Samples, outcome: _Outcome, progress: Progress) -> Profile:
     """Run the plan's other image, which times each operator, on a few samples.
 
     Raises `Unavailable` when there is none: the framework does not tell its operators apart, or images are precompiled.
@@ -293,7 +256,7 @@ def reference_of(plan: Plan, image: Image, samples: Samples) -> Reference:
 
 
 def _metrics(
-    setting: _Setting, image: Image, samples: Samples, outcome: _Outcome, reference: Reference | None
+    setting: Setting, image: Image, samples: Samples, outcome: _Outcome, reference: Reference | None
 ) -> dict[str, Metric]:
     tensors = image.manifest.model.outputs
     first = next((i.times[0][1] for i in outcome.timed if i.invocation == 0), None)
@@ -322,62 +285,3 @@ def _raw(samples: Samples, outcome: _Outcome, reference: Reference | None) -> re
         reference=text(reference.outputs) if reference else None,
         labels=tuple(samples.labels.tolist()) if samples.labels is not None else None,
     )
-
-
-def _bars(task: Task, samples: Samples) -> dict[str, Bound]:
-    """Return what the suite expects of this run: of accuracy only if all samples were run, since it means all."""
-    whole = len(samples.inputs) == samples.of
-    return {name: bound for name, bound in task.expect.items() if whole or name != "accuracy"}
-
-
-def _variant(setting: _Setting) -> str:
-    """Return the framework with the options that are not its defaults, such as `tvm` or `tvm:codegen=c`."""
-    usual = setting.framework.check_options({})
-    chosen = (f"{key}={value}" for key, value in sorted(setting.options.items()) if usual.get(key) != value)
-    return ":".join([setting.plan.framework, *chosen])
-
-
-def _facts(setting: _Setting, image: Image, samples: Samples) -> dict[str, Any]:
-    """Return what a record says of the things that were run, rather than of how they did."""
-    board, manifest = setting.plan.board, image.manifest
-    compiler = manifest.compiler
-    versions = manifest.framework.versions
-    return {
-        "hilbench": __version__,
-        "suite": setting.suite.suite,
-        "task": setting.task.id,
-        "board": rec.BoardFacts(
-            id=board.id, name=board.name, core=board.core, clock_hz=board.clock_hz, counter=board.counter
-        ),
-        "target": rec.TargetFacts(kind=setting.target.name, version=setting.target.version()),
-        "framework": rec.FrameworkFacts(
-            name=manifest.framework.name,
-            variant=_variant(setting),
-            version=next(iter(versions.values()), ""),
-            options=manifest.framework.options,
-            versions=versions,
-        ),
-        "model": rec.ModelFacts(
-            name=manifest.model.name,
-            sha256=manifest.model.sha256,
-            macs=manifest.model.macs,
-            operators=manifest.model.operators,
-        ),
-        "dataset": rec.DatasetFacts(
-            name=samples.name,
-            sha256=samples.sha256,
-            samples=len(samples.inputs),
-            of=samples.of,
-            inputs_sha256=hashlib.sha256(b"".join(samples.inputs)).hexdigest(),
-        ),
-        "bars": _bars(setting.task, samples),
-        "image": rec.ImageFacts(
-            sha256=image.sha256,
-            build_id=manifest.build_id,
-            compiler=compiler.version if compiler else None,
-            flags=compiler.flags if compiler else (),
-            parts_bytes=dict(image.elf.sizes().sections) if image.elf else {},
-        ),
-        "host": host_facts(),
-        "source": source_facts(setting.plan.suite),
-    }

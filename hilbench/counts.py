@@ -34,6 +34,36 @@ class Runs:
 
 
 @dataclass(frozen=True)
+class Cache:
+    """A cache whose miss fills `line` bytes; the least recently used of a set's `ways` lines makes room.
+
+    `size`, in bytes, is a multiple of `line * ways`; the number of sets need not be a power of two.
+    """
+
+    size: int
+    line: int
+    ways: int
+
+
+@dataclass(frozen=True)
+class Caches:
+    """What a counter simulates: caches of its own for instructions and data, empty at the start of the program.
+
+    `instruction` sees fetches from region `code`; `data` sees reads of data from region `code` and, where `cached_data`
+    says so, reads and writes there: a first and a last-plus-one byte, counted from the start of region `data`.
+
+    The keys of `Window.misses`: `fetch_jump` and `fetch_sequential` (a line of instructions that was not there; the
+    second where it follows the line that was fetched just before), `read_code`, `read_data`, `write_data` (lines
+    filled for reads of data from `code`, for reads from `data`, for writes to `data`), `write_back` (written lines
+    that had to make room).
+    """
+
+    instruction: Cache | None = None
+    data: Cache | None = None
+    cached_data: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class Window:
     """All that ran between one start and one stop of the timer.
 

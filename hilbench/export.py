@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hilbench.bench import Plan, built_image, reference_of
+from hilbench.bench import built_image, reference_of
 from hilbench.catalog.data import load_samples
 from hilbench.catalog.suite import Suite
 from hilbench.errors import StoreError, Unavailable
 from hilbench.images.image import Image, digest_file
 from hilbench.images.precompiled import file_name
 from hilbench.measure.reference_file import SUFFIX, to_json
+from hilbench.plan import Plan
 from hilbench.records.directory import write_whole
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilbench import catalog, plugins
-from hilbench.bench import Plan
 from hilbench.catalog.suite import Task
 from hilbench.errors import UsageError
 from hilbench.frameworks.base import Framework
 from hilbench.places import PLACES
+from hilbench.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hilbench import bench, catalog
+from hilbench import catalog
+from hilbench.plan import Plan
 
 from .conftest import ROOT
 from .tflite_builder import Op, T, model
@@ -55,8 +56,8 @@ def suite(folder: Path, data: bytes | None = None, samples: int = 40) -> Path:
     return path
 
 
-def plan(path: Path, framework: str, place: Path | None, board: str = "mps2-an386", **changes: object) -> bench.Plan:
+def plan(path: Path, framework: str, place: Path | None, board: str = "mps2-an386", **changes: object) -> Plan:
     """Return a plan to run the suite at `path` through `framework`, whose ready-made code is at `place`."""
     places = () if place is None else ((framework, place),)
-    return bench.Plan(**{"suite": path, "task": "dense", "board": catalog.board(board), "target": "qemu",
+    return Plan(**{"suite": path, "task": "dense", "board": catalog.board(board), "target": "qemu",
                          "framework": framework, "places": places, **changes})  # fmt: skip

@@ -16,6 +16,7 @@ from hilbench.frameworks.base import YES, Emitted, Model, Request, Support
 from hilbench.frameworks.tvm import TVM
 from hilbench.images.build import build
 from hilbench.images.image import Image
+from hilbench.plan import Plan
 from hilbench.records.record import Record
 from hilbench.tensors import TensorInfo
 
@@ -25,8 +26,8 @@ MACHINES = ("mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547"
 MODEL = catalog.load_suite(DIGITS).tasks[0].model
 
 
-def plan(board: str = "mps2-an386", **changes: object) -> bench.Plan:
-    return bench.Plan(**{"suite": DIGITS, "task": "digits", "board": catalog.board(board), "target": "qemu",
+def plan(board: str = "mps2-an386", **changes: object) -> Plan:
+    return Plan(**{"suite": DIGITS, "task": "digits", "board": catalog.board(board), "target": "qemu",
                          "framework": "tvm", "samples": 20, **changes})  # type: ignore[arg-type]  # fmt: skip
 
 

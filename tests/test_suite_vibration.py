@@ -21,6 +21,7 @@ from hilbench.catalog.data import load_samples, model_file
 from hilbench.errors import ModelError
 from hilbench.measure.anomaly import auc
 from hilbench.measure.tflm_reference import reference_outputs
+from hilbench.plan import Plan
 from hilbench.tensors import TensorInfo
 
 FOLDER = resources.SUITES / "vibration"
@@ -199,10 +200,10 @@ def test_a_model_below_its_bar_is_refused(make: ModuleType) -> None:
     make.making.refuse_unless("x.tflite", 0.92, 0.92, "AUC")
 
 
-def plan(**changes: object) -> bench.Plan:
+def plan(**changes: object) -> Plan:
     given = {"suite": resources.SUITES / "vibration.hil.yaml", "task": "anomaly", "board": catalog.board("host"),
              "target": "host", "framework": "tflm"}  # fmt: skip
-    return bench.Plan(**{**given, **changes})  # type: ignore[arg-type]
+    return Plan(**{**given, **changes})  # type: ignore[arg-type]
 
 
 def test_a_run_measures_auc_on_the_samples_that_it_took() -> None:

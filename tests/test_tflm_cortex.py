@@ -25,6 +25,7 @@ from hilbench.frameworks.tflm.archive import Archive
 from hilbench.frameworks.tflm.sdk import LIBRARY, Sdk
 from hilbench.images.toolchain import Toolchain, require_cxx
 from hilbench.measure.memory import memory_metrics
+from hilbench.plan import Plan
 
 from .conftest import DIGITS
 from .firmware_images import answer, make, needs_qemu, running
@@ -393,8 +394,8 @@ def test_an_arena_in_what_ram_is_left_counts_as_ram_and_the_rest_does_not(image_
     assert memory_metrics(inside.sizes(), 76, 100)["ram"].value == inside.sizes().ram_model + 100
 
 
-def plan(board: Board, **changes: object) -> bench.Plan:
-    return bench.Plan(**{"suite": DIGITS, "task": "digits", "board": board, "target": "qemu", "framework": "tflm",
+def plan(board: Board, **changes: object) -> Plan:
+    return Plan(**{"suite": DIGITS, "task": "digits", "board": board, "target": "qemu", "framework": "tflm",
                          "samples": 20, "places": (("tflm_sdk", Path(os.environ["HILBENCH_TFLM_SDK"])),),
                          **changes})  # type: ignore[arg-type]  # fmt: skip
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hilbench import catalog
-from hilbench.bench import Plan
 from hilbench.errors import ExpectationFailed, HilbenchError, Unavailable
+from hilbench.plan import Plan
 from hilbench.pytest_plugin.options import value
 from hilbench.pytest_plugin.session import NO_BOARD, cannot_run, run_and_keep, selection
 from hilbench.records.expect import broken, unknown

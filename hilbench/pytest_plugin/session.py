@@ -11,6 +11,7 @@ import pytest
 
 from hilbench import bench, catalog
 from hilbench.errors import HilbenchError, Unavailable, UnsupportedModel, UsageError
+from hilbench.plan import Plan
 from hilbench.pytest_plugin import OUTCOMES
 from hilbench.pytest_plugin.options import number, place, places, value
 from hilbench.pytest_plugin.progress import ProgressLine
@@ -57,7 +58,7 @@ def cannot_run(config: pytest.Config, error: HilbenchError) -> NoReturn:
     pytest.skip(str(error))
 
 
-def run_and_keep(item: pytest.Item, plan: bench.Plan) -> Record:
+def run_and_keep(item: pytest.Item, plan: Plan) -> Record:
     """Run `plan`, keep its record in the store and note it for the table and for junit.
 
     What cannot be run here is a skip, with `--hil-require` a failure. A record that cannot be stored is still shown.
@@ -114,7 +115,7 @@ def _narrowed(chosen: Selection, board: str | None, framework: str | None, sampl
     )
 
 
-def _only_plan(chosen: Selection, path: Path, task: str | None) -> bench.Plan:
+def _only_plan(chosen: Selection, path: Path, task: str | None) -> Plan:
     tasks = catalog.load_suite(path).tasks
     names = ", ".join(one.id for one in tasks)
     if task is None and len(tasks) > 1:

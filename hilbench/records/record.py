@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from hilbench.catalog.suite import Bound
 from hilbench.errors import StoreError
@@ -16,10 +16,12 @@ SCHEMA: Literal["hilbench.record/1"] = "hilbench.record/1"
 
 
 class TargetFacts(Part):
-    """What the image ran on."""
+    """What the image ran on. `stand_in` names the board that stood in for the real one; `silicon`: no emulator."""
 
     kind: str
     version: str
+    stand_in: str | None = None
+    silicon: bool = False
 
 
 class BoardFacts(Part):
@@ -84,18 +86,34 @@ class ReferenceFacts(Part):
     versions: dict[str, str]
 
 
+class Counts(Part):
+    """What the emulator counted in the timed inference of the median instruction count, beside that.
+
+    `mix`: instructions by class. `loads` and `stores`: accesses by region of memory, None where they were not counted.
+    `misses`: those of the simulated caches. `unknown`: instructions that the decoder does not know.
+    """
+
+    mix: dict[str, int]
+    branches_taken: int
+    loads: dict[str, int] | None
+    stores: dict[str, int] | None
+    misses: dict[str, int]
+    unknown: int
+
+
 class Samples(Part):
     """Raw observations, enough to score times, accuracy and fidelity again.
 
     `times`: one entry a timed sample, of one [input, inference, output] triple a repeat, in the board's counter unit.
     `outputs`: the model's output bytes of all samples one after another, base64. `reference`: the same for
-    the reference interpreter, where there is one.
+    the reference interpreter, where there is one. `cycles`: those estimated for each timed inference, where they were.
     """
 
     times: tuple[tuple[tuple[int, int, int], ...], ...]
     outputs: str
     reference: str | None = None
     labels: tuple[int, ...] | None = None
+    cycles: tuple[tuple[float, ...], ...] | None = None
 
 
 class Record(Part):
@@ -120,9 +138,20 @@ class Record(Part):
     metrics: dict[str, Metric]
     bars: dict[str, Bound] = Field(description="what the suite's `expect:` asked of this run")
     profile: Profile | None = None
+    counts: Counts | None = None
     missing: dict[str, str] = Field(description="metrics that this run could not have, with the reason")
     samples: Samples
     link: dict[str, int]
+
+    @model_validator(mode="after")
+    def _measured_on_silicon(self) -> Self:
+        """Hold the promise: what an emulator or a computer gave is never called measured."""
+        wrong = [name for name, metric in self.metrics.items() if metric.basis == "measured"]
+        if self.profile is not None and self.profile.basis == "measured":
+            wrong.append("profile")
+        if wrong and not self.target.silicon:
+            raise ValueError(f"{wrong[0]} is called measured, but {self.target.kind} is no silicon")
+        return self
 
     @property
     def label(self) -> str:

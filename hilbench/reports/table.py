@@ -79,7 +79,8 @@ def print_tables(console: Console, records: Sequence[Record], not_run: Sequence[
 
 
 def _title(record: Record) -> str:
-    where = f"{record.board.id} ({record.board.name}; {record.target.kind} {record.target.version})"
+    runs_as = f"as {record.target.stand_in} on " if record.target.stand_in else ""
+    where = f"{record.board.id} ({record.board.name}; {runs_as}{record.target.kind} {record.target.version})"
     samples, of = record.dataset.samples, record.dataset.of
     some = f"first {samples} of {of}" if samples < of else f"{of}"
     return f"{record.task} on {where}, {some} sample{'s' if of > 1 else ''}"

@@ -67,6 +67,8 @@ class Target(Protocol):
     Settings: type[BaseModel]
     counters: frozenset[str]
     """What a board's counter can count here: only silicon has cycles to measure."""
+    silicon: bool
+    """Whether images run on a chip here, and not on an emulator or a computer: only there is anything measured."""
 
     def available(self, board: Board, settings: Any) -> Support:
         """Say whether `board` can be run here now, and if not, why and what to do."""

@@ -36,6 +36,7 @@ class Host:
     name = "host"
     Settings: type[BaseModel] = HostSettings
     counters = frozenset({"nanoseconds"})
+    silicon = False
 
     def available(self, board: Board, settings: Any) -> Support:
         """Say yes for the board that is this computer, and no for every other."""

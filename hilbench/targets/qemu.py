@@ -58,6 +58,7 @@ class Qemu:
     name = "qemu"
     Settings: type[BaseModel] = QemuSettings
     counters = frozenset({"instructions"})
+    silicon = False
 
     def available(self, board: Board, settings: QemuSettings) -> Support:
         """Say whether QEMU is here and knows the machine."""

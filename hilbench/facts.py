@@ -1,0 +1,78 @@
+"""What a record says of the things that were run, rather than of how they did."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from hilbench import __version__
+from hilbench.catalog.data import Samples
+from hilbench.catalog.suite import Bound, Task
+from hilbench.images.image import Image
+from hilbench.plan import Setting
+from hilbench.provenance import host_facts, source_facts
+from hilbench.records import record as rec
+
+
+def bars(task: Task, samples: Samples) -> dict[str, Bound]:
+    """Return what the suite expects of this run: of accuracy only if all samples were run, since it means all."""
+    whole = len(samples.inputs) == samples.of
+    return {name: bound for name, bound in task.expect.items() if whole or name != "accuracy"}
+
+
+def _variant(setting: Setting) -> str:
+    """Return the framework with the options that are not its defaults, such as `tvm` or `tvm:codegen=c`."""
+    usual = setting.framework.check_options({})
+    chosen = (f"{key}={value}" for key, value in sorted(setting.options.items()) if usual.get(key) != value)
+    return ":".join([setting.plan.framework, *chosen])
+
+
+def facts(setting: Setting, image: Image, samples: Samples) -> dict[str, Any]:
+    """Return what a record says of the things that were run, rather than of how they did."""
+    board, manifest = setting.plan.board, image.manifest
+    compiler = manifest.compiler
+    versions = manifest.framework.versions
+    return {
+        "hilbench": __version__,
+        "suite": setting.suite.suite,
+        "task": setting.task.id,
+        "board": rec.BoardFacts(
+            id=board.id, name=board.name, core=board.core, clock_hz=board.clock_hz, counter=board.counter
+        ),
+        "target": rec.TargetFacts(
+            kind=setting.target.name,
+            version=setting.target.version(),
+            stand_in=board.stand_in or None,
+            silicon=setting.target.silicon,
+        ),
+        "framework": rec.FrameworkFacts(
+            name=manifest.framework.name,
+            variant=_variant(setting),
+            version=next(iter(versions.values()), ""),
+            options=manifest.framework.options,
+            versions=versions,
+        ),
+        "model": rec.ModelFacts(
+            name=manifest.model.name,
+            sha256=manifest.model.sha256,
+            macs=manifest.model.macs,
+            operators=manifest.model.operators,
+        ),
+        "dataset": rec.DatasetFacts(
+            name=samples.name,
+            sha256=samples.sha256,
+            samples=len(samples.inputs),
+            of=samples.of,
+            inputs_sha256=hashlib.sha256(b"".join(samples.inputs)).hexdigest(),
+        ),
+        "bars": bars(setting.task, samples),
+        "image": rec.ImageFacts(
+            sha256=image.sha256,
+            build_id=manifest.build_id,
+            compiler=compiler.version if compiler else None,
+            flags=compiler.flags if compiler else (),
+            parts_bytes=dict(image.elf.sizes().sections) if image.elf else {},
+        ),
+        "host": host_facts(),
+        "source": source_facts(setting.plan.suite),
+    }

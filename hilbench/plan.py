@@ -1,0 +1,46 @@
+"""What to run: one board, target, task and framework, as plain data; and the same with its names looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hilbench.catalog.board import Board
+from hilbench.catalog.suite import Suite, Task
+from hilbench.frameworks.base import Framework
+from hilbench.targets.base import Target
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run. `firmware` is a folder of precompiled images (None: build); `samples` limits the data set.
+
+    `places` says where things are that frameworks ask for (`hilbench.places`). With `profile`, another image is run as
+    well: one that tells its operators apart.
+    """
+
+    suite: Path
+    task: str
+    board: Board
+    target: str
+    framework: str
+    options: tuple[tuple[str, str], ...] = ()
+    samples: int | None = None
+    model_folders: tuple[Path, ...] = ()
+    firmware: Path | None = None
+    places: tuple[tuple[str, Path], ...] = ()
+    profile: bool = False
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A plan with its names looked up, and all options of its framework."""
+
+    plan: Plan
+    framework: Framework
+    options: dict[str, str]
+    suite: Suite
+    task: Task
+    target: Target
+    settings: Any
