@@ -64,10 +64,24 @@ class Caches:
 
 
 @dataclass(frozen=True)
-class Window:
-    """All that ran between one start and one stop of the timer.
+class Probe:
+    """What to count besides the runs of blocks. It costs time: each access to memory is then looked at.
 
-    `loads` and `stores` are accesses by region of memory (`code`, `data`, `other`); None where they were not counted.
+    `memory` asks for loads and stores by region; with a data cache in `caches` they are counted in any case.
+    """
+
+    memory: bool = False
+    caches: Caches | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """All that ran between one start and one stop of the timer, less what an empty window has.
+
+    Exactly so: the call of the timer itself stands in the few `blocks` that only an empty window has, with -1 run.
+    `instructions` is the sum over the blocks, and what the guest's clock says.
+    `loads` and `stores` are accesses by region of memory (`code`, `data`, `other`), one for each word of those that are
+    wider; None where they were not counted.
     `misses` are those of the caches that a board's timing describes, by cache and kind; empty where none is simulated.
     """
 

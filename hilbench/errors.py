@@ -9,6 +9,7 @@
     ├── BuildError           a compiler or linker refused                         exit 1
     ├── TargetError          an image could not be run                            exit 1
     │   └── TargetCrashed    the firmware faulted, hung or left: a crash report   exit 1
+    ├── MeterError           a power meter failed, or another device answered     exit 1
     ├── LinkError            host and device do not understand each other         exit 1
     │   ├── LinkTimeout      the device stopped answering                         exit 1
     │   ├── LinkClosed       the device is gone: its end of the line is closed    exit 1
@@ -91,6 +92,10 @@ class TargetError(HilbenchError):
 
 class TargetCrashed(TargetError):
     """The firmware faulted, locked up, hung or left. The message is the crash report."""
+
+
+class MeterError(HilbenchError):
+    """A power meter does not answer, failed on the way, or did not see what it had to measure."""
 
 
 class LinkError(HilbenchError):

@@ -6,16 +6,17 @@ With those outputs a bench can tell fidelity without the reference interpreter, 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hilbench.bench import built_image, reference_of
+from hilbench.bench import image_of, reference_of
 from hilbench.catalog.data import load_samples
 from hilbench.catalog.suite import Suite
 from hilbench.errors import StoreError, Unavailable
 from hilbench.images.image import Image, digest_file
 from hilbench.images.precompiled import file_name
+from hilbench.measure.memory import Footprint, footprint
 from hilbench.measure.reference_file import SUFFIX, to_json
 from hilbench.plan import Plan
 from hilbench.records.directory import write_whole
@@ -31,6 +32,7 @@ class Exported:
     ram_model: int | None
     flash_agent: int | None
     ram_agent: int | None
+    footprint: Footprint | None = None
 
     @property
     def sizes(self) -> tuple[int | None, ...]:
@@ -39,15 +41,18 @@ class Exported:
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON types."""
-        return {**asdict(self), "path": str(self.path)}
+        names = ("build_id", "flash_model", "ram_model", "flash_agent", "ram_agent")
+        return {"path": str(self.path), **{name: getattr(self, name) for name in names}}
 
 
 def export(plan: Plan, suite: Suite, folder: Path | None) -> Exported:
-    """Build the plan's image and copy it to `folder` (None: leave it in the cache), its manifest beside it as JSON.
+    """Build the plan's image and copy it to `folder` (None: leave it where it is), its manifest beside it as JSON.
 
-    Raises what `bench.built_image` raises, and `StoreError` when the folder cannot be written.
+    A plan with a folder of precompiled images has its image there.
+
+    Raises what `bench.image_of` raises, and `StoreError` when the folder cannot be written.
     """
-    image = built_image(plan)
+    image = image_of(plan)
     path = image.path
     if folder is not None:
         options = dict(plan.options)
@@ -70,6 +75,7 @@ def export(plan: Plan, suite: Suite, folder: Path | None) -> Exported:
         ram_model=sizes.ram_model if sizes else None,
         flash_agent=sizes.flash_agent if sizes else None,
         ram_agent=sizes.ram_agent if sizes else None,
+        footprint=footprint(image, plan.board),
     )
 
 

@@ -9,6 +9,7 @@ from hilbench import __version__
 from hilbench.catalog.data import Samples
 from hilbench.catalog.suite import Bound, Task
 from hilbench.images.image import Image
+from hilbench.measure.memory import parts_bytes
 from hilbench.plan import Setting
 from hilbench.provenance import host_facts, source_facts
 from hilbench.records import record as rec
@@ -71,7 +72,7 @@ def facts(setting: Setting, image: Image, samples: Samples) -> dict[str, Any]:
             build_id=manifest.build_id,
             compiler=compiler.version if compiler else None,
             flags=compiler.flags if compiler else (),
-            parts_bytes=dict(image.elf.sizes().sections) if image.elf else {},
+            parts_bytes=parts_bytes(image.elf) if image.elf else {},
         ),
         "host": host_facts(),
         "source": source_facts(setting.plan.suite),

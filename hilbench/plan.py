@@ -9,6 +9,7 @@ from typing import Any
 from hilbench.catalog.board import Board
 from hilbench.catalog.suite import Suite, Task
 from hilbench.frameworks.base import Framework
+from hilbench.meters.options import MeterChoice
 from hilbench.targets.base import Target
 
 
@@ -17,7 +18,7 @@ class Plan:
     """What to run. `firmware` is a folder of precompiled images (None: build); `samples` limits the data set.
 
     `places` says where things are that frameworks ask for (`hilbench.places`). With `profile`, another image is run as
-    well: one that tells its operators apart.
+    well: one that tells its operators apart. `meter` is a power meter that watches the board.
     """
 
     suite: Path
@@ -31,6 +32,7 @@ class Plan:
     firmware: Path | None = None
     places: tuple[tuple[str, Path], ...] = ()
     profile: bool = False
+    meter: MeterChoice | None = None
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from hilbench.catalog.suite import Task
 from hilbench.errors import ModelError
-from hilbench.measure.accuracy import Z95
-from hilbench.measure.anomaly import anomaly_scores, auc, check_auc, newcombe, roc_auc
+from hilbench.measure.anomaly import anomaly_scores, auc, check_auc
+from hilbench.measure.roc import newcombe, roc_auc
+from hilbench.measure.statistics import Z95
 from hilbench.tensors import TensorInfo
 
 INPUT = (TensorInfo("x", "int8", (1, 2), 0.5, -10),)

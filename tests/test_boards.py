@@ -10,6 +10,7 @@ from hilbench import catalog, resources
 from hilbench.catalog.core import CORES
 from hilbench.errors import CatalogError, UsageError
 
+REAL = ["nano33", "nucleo-l4r5zi", "stm32f746g-disco"]
 MPS = ["mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547"]
 MINE = """\
 id: {id}
@@ -42,7 +43,7 @@ def chosen(*selection: str) -> list[str]:
 def test_every_shipped_board_loads(here: Path) -> None:
     boards = catalog.boards()
     assert not boards.broken()
-    assert sorted(boards) == sorted([*MPS, "host"])
+    assert sorted(boards) == sorted([*MPS, *REAL, "host"])
 
 
 def test_every_core_with_instructions_counted_has_a_board(here: Path) -> None:
@@ -70,7 +71,7 @@ def test_a_machine_of_qemu_counts_whole_instructions_a_tick(here: Path, name: st
         (["qemu,mps2-an386", "mps2-an386@qemu"], ["mps2-an386@qemu"]),
         (["mps2-*"], [f"{name}@qemu" for name in MPS if name.startswith("mps2")]),
         (["mps2-an505", "mps?-an5*"], ["mps2-an505@qemu", "mps2-an500@qemu", "mps3-an547@qemu"]),
-        (["*@qemu"], [f"{name}@qemu" for name in MPS]),
+        (["*@qemu"], [f"{name}@qemu" for name in (*MPS, *REAL)]),
         ([" host , qemu "], ["host@host", "mps2-an386@qemu"]),
         ([], []),
     ],

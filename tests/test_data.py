@@ -233,6 +233,52 @@ def test_the_hash_of_a_data_set_follows_inputs_labels_and_scale(tmp_path: Path) 
     assert len(set(seen)) == 4
 
 
+def with_beside(folder: Path, name: str, beside: bytes, samples: int = 2) -> Suite:
+    """A data set with another array: `groups` or `targets`."""
+    inputs = npy(np.zeros((samples, 2, 3), np.uint8))
+    (folder / "x.npy").write_bytes(inputs)
+    (folder / "z.npy").write_bytes(beside)
+    files = {"inputs": {"file": "x.npy", "sha256": sha256(inputs)}, name: {"file": "z.npy", "sha256": sha256(beside)}}
+    return suite_of(folder, {"arrays": files})
+
+
+def test_groups_and_targets_come_with_the_samples_that_are_taken(tmp_path: Path) -> None:
+    groups = samples(with_beside(tmp_path, "groups", npy(np.array([7, 7, -1], np.int16)), 3), count=2).groups
+    assert groups is not None
+    assert (groups.tolist(), groups.dtype) == ([7, 7], np.int64)
+    targets = samples(with_beside(tmp_path, "targets", npy(np.ones((3, 1, 2), np.float16)), 3), count=2).targets
+    assert targets is not None
+    assert (targets.tolist(), targets.dtype) == ([[1.0, 1.0]] * 2, np.float64)
+    flat = samples(with_beside(tmp_path, "targets", npy(np.arange(2)))).targets
+    assert flat is not None
+    assert flat.tolist() == [[0.0], [1.0]]
+
+
+def test_groups_and_targets_are_part_of_the_hash_and_those_of_old_data_sets_stay(tmp_path: Path) -> None:
+    beside = npy(np.array([1, 2]))
+    hashes = {samples(with_beside(tmp_path, name, beside)).sha256 for name in ("groups", "targets", "labels")}
+    assert len(hashes) == 3
+    array, label = npy(np.zeros((1, 2, 3))), npy(np.array([1]))
+    old = f"{sha256(array)}\n{sha256(label)}\n0x1.0000000000000p-1\n"
+    assert samples(with_arrays(tmp_path, array, label, 0.5)).sha256 == sha256(old.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "told"),
+    [
+        ("groups", np.arange(3), "z.npy: the shape is (3,), but there are 2 samples: (2,)"),
+        ("groups", np.zeros((2, 1), int), "z.npy: the shape is (2, 1), but there are 2 samples: (2,)"),
+        ("groups", np.zeros(2), "z.npy: groups are whole numbers, not float64"),
+        ("targets", np.zeros((3, 2)), "z.npy: the shape is (3, 2), but there are 2 samples: (2, …)"),
+        ("targets", np.float64(1), "z.npy: the shape is (), but there are 2 samples: (2, …)"),
+        ("targets", np.array(["a", "b"]), "z.npy: the array is of type <U1, which is no number"),
+        ("targets", np.array([1, np.inf]), "z.npy: the array holds values that are not finite"),
+    ],
+)
+def test_wrong_groups_and_targets_are_told(tmp_path: Path, name: str, beside: Any, told: str) -> None:
+    assert told in error(with_beside(tmp_path, name, npy(beside)))
+
+
 GOOD = np.zeros((2, 2, 3), np.uint8)
 LABELS = np.array([0, 1])
 

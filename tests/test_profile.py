@@ -1,13 +1,14 @@
 """The profile of operators: its parts make up the whole, and it costs nothing when it is off."""
 
 import dataclasses
+import re
 
 import pytest
 
 from hilbench import bench, export
 from hilbench.catalog import board, load_suite
 from hilbench.images.elf import Elf
-from hilbench.measure.profile import profile_of
+from hilbench.measure.profile import OperatorCycles, profile_of
 from hilbench.records.record import Record
 
 from .conftest import DIGITS, made_record
@@ -77,6 +78,17 @@ def test_two_frameworks_stand_side_by_side():
         for name, take in (("tvm", 99), ("tflm", 199))
     )
     text = printed([one, other])
-    (row,) = [line for line in text.splitlines() if "0 CONV_2D" in line]
+    (row,) = [line for line in text.splitlines() if line.startswith("│ 0 CONV_2D")]
     assert "99  99.0 %" in row
     assert "199  99.5 %" in row
+    assert "tflm spends most in 0 CONV_2D (99.5 %)" in text
+
+
+def test_estimated_cycles_stand_before_instructions_and_make_the_shares():
+    cycles = OperatorCycles([(30.0, 60.0, 10.0)], "a model", "±15 %")
+    profile = profile_of([(50, 40, 10)], ("0 CONV_2D", "1 ADD"), BOARD, "0" * 32, cycles)
+    assert (profile.total, profile.total_cycles) == (100, 100.0)
+    text = printed([made_record().model_copy(update={"profile": profile})])
+    assert "cycles estimated (±15 %), instructions counted" in text
+    assert re.search(r"1 ADD +│ +60 +40 +60\.0 %", text)
+    assert "tvm spends most in 1 ADD (60.0 %)" in text

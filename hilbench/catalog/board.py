@@ -2,57 +2,36 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from hilbench.catalog.core import CORES, Core
-
-_SIZE = r"\d+ ?[KM]"
-_FACTOR = {"K": 1024, "M": 1024 * 1024}
-_ADDRESSES = 2**32
-
-
-def _size_bytes(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(_SIZE, value, re.ASCII) and len(value) < 12:
-        return int(value[:-1]) * _FACTOR[value[-1]]
-    return value
+from hilbench.catalog.fields import ADDRESSES, Bytes
+from hilbench.catalog.fields import Strict as Strict
+from hilbench.catalog.power import Power
+from hilbench.catalog.timing import Timing
 
 
 def _no_settings(value: Any) -> Any:
     return {} if value is None else value
 
 
-class Strict(BaseModel):
-    """A frozen model that refuses keys it does not know, so that a typo is an error and not a silence."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-Bytes = Annotated[
-    int,
-    BeforeValidator(_size_bytes),
-    Field(gt=0, le=_ADDRESSES, description="bytes, or a number with K or M, such as 256K"),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": f"^{_SIZE}$"}]}),
-]
 Word = Annotated[str, Field(min_length=1)]
 
 
 class Region(Strict):
     """A range of addresses."""
 
-    base: int = Field(ge=0, lt=_ADDRESSES, description="the first address, such as 0x20000000")
+    base: int = Field(ge=0, lt=ADDRESSES, description="the first address, such as 0x20000000")
     size: Bytes
 
     @property
@@ -63,7 +42,7 @@ class Region(Strict):
     @field_validator("size")
     @classmethod
     def _inside_32_bits(cls, size: int, info: ValidationInfo) -> int:
-        if "base" in info.data and info.data["base"] + size > _ADDRESSES:
+        if "base" in info.data and info.data["base"] + size > ADDRESSES:
             raise ValueError(f"from 0x{info.data['base']:08x} on there are not {size} bytes below 4 GiB")
         return size
 
@@ -90,7 +69,7 @@ class Port(Strict):
     """
 
     name: str = Field(pattern=r"^[a-z0-9_]+$", description="a folder under firmware/ports, such as mps2")
-    defines: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[int, Field(ge=0, lt=_ADDRESSES)]] = (
+    defines: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[int, Field(ge=0, lt=ADDRESSES)]] = (
         Field(default_factory=dict, json_schema_extra={"additionalProperties": False})
     )
 
@@ -129,6 +108,8 @@ class Board(Strict):
         min_length=1, description="what can run this board, such as 'qemu:' with its settings"
     )
     port: Port | None = Field(default=None, validate_default=True)
+    timing: Timing | None = Field(default=None, description="the real board's memories, for estimates of its time")
+    power: Power | None = Field(default=None, description="what it draws, for estimates of energy: docs/energy.md")
     notes: str = ""
     stand_in: SkipJsonSchema[str] = Field(default="", exclude=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +29,9 @@ _RANDOM_DTYPES = ("int8", "uint8", "int16", "float32")
 class Samples:
     """Inputs for a model, one `bytes` a sample (all input tensors in order, little-endian), and their labels.
 
-    `labels` is int64 (n,), None when the data set has none. `sha256` names the whole data set, however many samples
-    were taken, and `of` says how many it has.
+    `labels` is int64 (n,), None when the data set has none; so are `groups`, which name the file that each sample is
+    from. `targets` are float64 (n, elements of one). `sha256` names the whole data set, however many samples were
+    taken, and `of` says how many it has.
     """
 
     inputs: list[bytes]
@@ -38,6 +39,8 @@ class Samples:
     sha256: str
     name: str
     of: int
+    groups: Array | None = None
+    targets: Array | None = None
 
 
 def model_file(task: Task, suite: Suite, search: Sequence[Path] = ()) -> Path:
@@ -90,10 +93,16 @@ def load_samples(
         drawn = _random(data.random, inputs)
         return Samples(drawn[:count], None, hashlib.sha256(b"".join(drawn)).hexdigest(), data.name, len(drawn))
     assert data.arrays, "a Dataset has arrays or random"
-    samples, labels, of = _arrays(data.arrays, suite.folder, inputs, count)
+    arrays, folder = data.arrays, suite.folder
+    samples, of = _inputs(arrays, folder, inputs, count)
+    labels = _column(arrays.labels, folder, of, _check_labels, count)
     if labels is not None:
-        _check_classes(labels, classes, suite.folder, data.arrays)
-    return Samples(samples, labels, _arrays_sha256(data.arrays), data.name, of)
+        _check_classes(labels, classes, folder, arrays)
+    groups = _column(arrays.groups, folder, of, _check_groups, count)
+    targets = _column(arrays.targets, folder, of, _check_targets, count)
+    if targets is not None:
+        targets = targets.reshape(len(targets), -1).astype(np.float64)
+    return Samples(samples, labels, _arrays_sha256(arrays), data.name, of, groups, targets)
 
 
 def quantise(real: Array, tensor: TensorInfo) -> Array:
@@ -137,27 +146,39 @@ def _random_tensor(seed: int, sample: int, index: int, tensor: TensorInfo) -> by
     return drawn
 
 
-def _arrays(
-    data: ArrayData, folder: Path, inputs: Sequence[TensorInfo], count: int | None
-) -> tuple[list[bytes], Array | None, int]:
+def _inputs(data: ArrayData, folder: Path, inputs: Sequence[TensorInfo], count: int | None) -> tuple[list[bytes], int]:
+    """Return the first `count` samples, and how many there are."""
     if len(inputs) != 1:
         raise ModelError(f"the data set feeds one input, but the model has {len(inputs)}")
     path = folder / data.inputs.file
     array = _npy(path, data.inputs)
     _check_inputs(array, path, inputs[0])
-    labels = None
-    if data.labels:
-        labels = _npy(folder / data.labels.file, data.labels)
-        _check_labels(labels, folder / data.labels.file, len(array))
-        labels = labels[:count].astype(np.int64)
     real = array[:count].astype(np.float32) * np.float32(data.scale)
-    return [sample.tobytes() for sample in quantise(real, inputs[0])], labels, len(array)
+    return [sample.tobytes() for sample in quantise(real, inputs[0])], len(array)
+
+
+def _column(
+    file: FileRef | None, folder: Path, samples: int, check: Callable[[Array, Path, int], None], count: int | None
+) -> Array | None:
+    """Return what an array says of the first `count` of all `samples`; whole numbers as int64."""
+    if file is None:
+        return None
+    array = _npy(folder / file.file, file)
+    check(array, folder / file.file, samples)
+    return array[:count].astype(np.int64) if array.dtype.kind in "iu" else array[:count]
 
 
 def _arrays_sha256(data: ArrayData) -> str:
-    """Return the hash of three lines: the inputs' hash, the labels' hash (or '-'), and the scale as C's %a."""
-    labels = data.labels.sha256 if data.labels else "-"
-    return hashlib.sha256(f"{data.inputs.sha256}\n{labels}\n{data.scale.hex()}\n".encode()).hexdigest()
+    """Return the hash of three lines: the inputs' hash, the labels' hash (or '-'), and the scale as C's %a.
+
+    Groups and targets, where there are any, are a line each after these: `groups HASH`, `targets HASH`.
+    """
+    lines = [data.inputs.sha256, data.labels.sha256 if data.labels else "-", data.scale.hex()]
+    if data.groups:
+        lines.append(f"groups {data.groups.sha256}")
+    if data.targets:
+        lines.append(f"targets {data.targets.sha256}")
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
 def _check_inputs(array: Array, path: Path, tensor: TensorInfo) -> None:
@@ -182,6 +203,27 @@ def _check_labels(labels: Array, path: Path, samples: int) -> None:
         raise ModelError(f"labels are whole numbers, not {labels.dtype}", where=where)
     if labels.dtype.kind == "i" and labels.min() < 0:
         raise ModelError(f"label {labels.min()} of sample {int(labels.argmin())} is negative", where=where)
+
+
+def _check_groups(groups: Array, path: Path, samples: int) -> None:
+    if groups.shape != (samples,):
+        raise ModelError(
+            f"the shape is {groups.shape}, but there are {samples} samples: ({samples},)",
+            where=shown(path),
+            hint="'groups' holds the number of the file that each sample is from",
+        )
+    if groups.dtype.kind not in "iu":
+        raise ModelError(f"groups are whole numbers, not {groups.dtype}", where=shown(path))
+
+
+def _check_targets(targets: Array, path: Path, samples: int) -> None:
+    where = shown(path)
+    if targets.shape[:1] != (samples,):
+        raise ModelError(f"the shape is {targets.shape}, but there are {samples} samples: ({samples}, …)", where=where)
+    if targets.dtype.kind not in "iuf":
+        raise ModelError(f"the array is of type {targets.dtype}, which is no number", where=where)
+    if not np.isfinite(targets).all():
+        raise ModelError("the array holds values that are not finite", where=where)
 
 
 def _check_classes(labels: Array, classes: int | None, folder: Path, data: ArrayData) -> None:

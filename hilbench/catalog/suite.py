@@ -25,6 +25,9 @@ Metric = Literal[
 METRICS: tuple[str, ...] = get_args(Metric)
 """The metrics that `expect:` can set limits to; each in the unit of its record entry."""
 
+Accuracy = Literal["top1", "balanced", "auc_binary", "auc_ovr", "auc", "auc_file", "mse"]
+"""The ways to judge outputs; `hilbench.measure.score` has one function for each."""
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 in lower-case hexadecimal: 64 digits")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -55,11 +58,15 @@ class ModelRef(FileRef):
 class ArrayData(Strict):
     """Samples in `.npy` files: `inputs` of shape (n, *input shape) and, when there are any, `labels` (n,) of integers.
 
-    An element `x` stands for the real number `x * scale`, which is then quantised as the model's input says.
+    An element `x` stands for the real number `x * scale`, which is then quantised as the model's input says. `groups`
+    (n,) of integers names the file or recording that each sample was cut from; `targets` (n, *output shape) are the
+    real numbers that a regression should give.
     """
 
     inputs: FileRef
     labels: FileRef | None = None
+    groups: FileRef | None = None
+    targets: FileRef | None = None
     scale: Number = Field(default=1.0, gt=0)
 
 
@@ -88,10 +95,17 @@ class Dataset(Strict):
 
 
 class Latency(Strict):
-    """How time is taken: the first `samples` inputs, one at a time on a quiet line, each run `repeats` times."""
+    """How time is taken: the first `samples` inputs, one at a time on a quiet line, each run `repeats` times.
+
+    Where time is noisy (not where instructions are counted), that is one round of at most `max_rounds`: rounds go on
+    until half the 95 % interval of the median is at most `precision` of it.
+    """
 
     samples: int = Field(default=10, gt=0, le=100_000)
     repeats: int = Field(default=3, ge=2, le=16, description="runs of each input, 2 to 16: their outputs are compared")
+    warmup: int = Field(default=10, ge=1, le=16, description="inferences before the timed ones, 1 to 16")
+    precision: Number = Field(default=0.02, gt=0, lt=1, description="how well the median has to be known: 0.02 is ±2 %")
+    max_rounds: int = Field(default=20, ge=1, le=10_000, description="rounds after which an imprecise median will do")
 
 
 class Bound(Strict):
@@ -121,9 +135,12 @@ class Task(Strict):
     title: str = ""
     model: ModelRef
     dataset: Dataset
-    accuracy: Literal["top1", "auc"] | None = Field(
-        default=None, description="top1: the largest output is the label; auc: input and output differ more if faulty"
+    accuracy: Accuracy | None = Field(
+        default=None,
+        description="top1, balanced, auc_binary, auc_ovr: of classes; auc, auc_file: input and output differ more if "
+        "faulty, by sample or by file; mse: squared error of numbers",
     )
+    classes: tuple[Word, ...] | None = Field(default=None, min_length=2, description="the names of a model's classes")
     latency: Latency = Latency()
     expect: dict[Metric, Bound] = Field(default_factory=dict)
     timeout_s: Number = Field(default=60.0, gt=0, description="longest silence of the device before it counts as hung")
@@ -132,9 +149,24 @@ class Task(Strict):
     @classmethod
     def _has_labels(cls, accuracy: str | None, info: ValidationInfo) -> str | None:
         data = info.data.get("dataset")
-        if accuracy and data and not (data.arrays and data.arrays.labels):
+        if accuracy is None or data is None:
+            return accuracy
+        if accuracy == "mse":
+            if not data.arrays:
+                raise ValueError("'mse' needs a data set of arrays: 'inputs', and 'targets' unless the model is an "
+                                 "autoencoder")  # fmt: skip
+        elif not (data.arrays and data.arrays.labels):
             raise ValueError(f"'{accuracy}' needs a data set with labels")
+        elif accuracy == "auc_file" and not data.arrays.groups:
+            raise ValueError("'auc_file' needs 'groups' beside the labels: the number of the file each sample is from")
         return accuracy
+
+    @field_validator("classes")
+    @classmethod
+    def _each_once(cls, classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if classes and (twice := next((name for name in classes if classes.count(name) > 1), None)):
+            raise ValueError(f"two classes have the name '{twice}'")
+        return classes
 
     @field_validator("expect")
     @classmethod

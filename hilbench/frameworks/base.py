@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from hilbench.catalog.core import Core
 from hilbench.errors import UsageError, nearest
@@ -99,6 +99,10 @@ class Finished:
     build_id: str | None = None
 
 
+Part = Literal["model", "kernels", "runtime"]
+"""What the bytes of an image are for, beside the agent: the model's constants and tensors, its operators, the rest."""
+
+
 @dataclass(frozen=True)
 class Emitted:
     """What a framework made of a model: the parts for a build, and the facts for a record.
@@ -107,6 +111,10 @@ class Emitted:
     implement `hb_model.h`. For the host: a Python `program` (a module's dotted name) run with `data` files beside it.
     `arena_bytes` is the memory planned for tensors; None when only the running model knows. `profiled`: the code tells
     the agent where each of `operators` ends (`HB_OPERATOR_DONE`). With a finished `image`, nothing is compiled.
+
+    `parts` tells what objects are, by globs of their names, the first that fits: `conv.c` for what a source became,
+    `libx.a(conv.o)`, or either with a section, `conv.c:.rodata*`. Of an object that none fits, code is kernels and data
+    is the model's; but what lies in firmware/frameworks/ is the runtime's, and so are the compiler's libraries, always.
     """
 
     inputs: tuple[TensorInfo, ...]
@@ -123,6 +131,7 @@ class Emitted:
     macs: int | None = None
     profiled: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
 
 class Framework(Protocol):

@@ -10,11 +10,13 @@ from hilbench import __version__, resources
 from hilbench.catalog.board import Board
 from hilbench.errors import BuildError, Unavailable, UnsupportedModel
 from hilbench.frameworks.base import Emitted, Framework, Request
-from hilbench.images import host
+from hilbench.frameworks.liveness import peak_of
+from hilbench.images import beside, host, parts
 from hilbench.images.cache import cached, keep, workspace
+from hilbench.images.elf import Elf
 from hilbench.images.finished import finish
 from hilbench.images.image import ELF_SUFFIX, HOST_SUFFIX, Image
-from hilbench.images.manifest import Manifest, ManifestCompiler, ManifestFramework, ManifestModel
+from hilbench.images.manifest import Manifest, ManifestCompiler, ManifestFramework, ManifestModel, ManifestPeak
 from hilbench.images.recipe import STACK_BYTES, Recipe, board_digest
 from hilbench.images.run import run
 from hilbench.images.toolchain import Toolchain, find_toolchain, require_cxx
@@ -80,6 +82,7 @@ def _manifest(recipe: Recipe, build_id: str, emitted: Emitted) -> Manifest:
             libraries_sha256=tools.libraries,
             flags=flags,
         )
+    peak = peak_of(recipe.request.model)
     return Manifest(
         hilbench=__version__,
         build_id=build_id,
@@ -93,6 +96,7 @@ def _manifest(recipe: Recipe, build_id: str, emitted: Emitted) -> Manifest:
             operators=emitted.operators,
             inputs=emitted.inputs,
             outputs=emitted.outputs,
+            peak_tensors=ManifestPeak(bytes=peak.bytes, operator=peak.operator) if peak else None,
         ),
         framework=ManifestFramework(
             name=recipe.framework.name,
@@ -124,7 +128,20 @@ def _compile(toolchain: Toolchain, recipe: Recipe, emitted: Emitted, manifest: M
         board, work,
     )  # fmt: skip
     _run([toolchain.cmake, "--build", str(tree)], board, work)
-    return tree / "image.elf"
+    return _with_parts(tree / "image.elf", tree / "image.map", emitted, toolchain)
+
+
+def _with_parts(elf: Path, map_file: Path, emitted: Emitted, toolchain: Toolchain) -> Path:
+    """Return `elf` with its split by part beside it, as far as the linker's map tells it."""
+    content = parts.split(Elf.open(elf), map_file.read_text(errors="replace"), emitted.parts)
+    if content is None:
+        return elf
+    text, made = elf.with_name("parts.json"), elf.with_name("split.elf")
+    text.write_bytes(content)
+    code, said = beside.put(parts.SECTION, text, elf, made, toolchain)
+    if code:
+        raise BuildError(f"the image does not build: {said.strip()}")
+    return made
 
 
 def _config_header(board: Board, emitted: Emitted, build_id: str) -> str:

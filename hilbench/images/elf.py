@@ -1,4 +1,4 @@
-"""Reads the ELF of an image: its manifest, what each part costs in memory, and which source line an address is.
+"""Reads the ELF of an image: its manifest, what each section costs in memory, and which source line an address is.
 
 Only Arm ELFs of 32 bits, little-endian. Reads what pyelftools parses; writes and changes nothing.
 """
@@ -32,7 +32,7 @@ _BROKEN = (
 _NOT_OURS = "name an ELF that `hilbench build` wrote"
 _AGENT = frozenset({".vectors", ".hb_agent", MANIFEST, ".hb_agent_data", ".hb_agent_bss", ".hb_handler_stack"})
 _STACK = ".hb_stack"
-_SPARE = "hb_port_spare_begin"
+_SPARE = "hb_port_spare_begin", "hb_port_spare_end"
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,29 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Section:
+    """An allocated section. `owner` is "agent", "stack" or "model", which is all the rest.
+
+    `in_flash`: it has to be kept when power is off. `in_ram`: it is written while running, or copied to RAM.
+    """
+
+    name: str
+    address: int
+    size: int
+    owner: str
+    in_flash: bool
+    in_ram: bool
+    is_code: bool
+
+
+@dataclass(frozen=True)
 class Sizes:
     """Bytes by part. Every allocated section counts once: to the stack, to the agent, or else to the model.
 
     `flash_*` is what must be kept when power is off: code, constants, and the initial values of data. `ram_*` is what
     is written while running: data and zero-initialised data. `stack_reserved` is the model's stack, which is in neither
     `ram_model` nor `ram_agent`. `sections` are the allocated sections by name, as the linker laid them out.
-    `spare_used` says that the model takes its arena from RAM that no section sets aside (`hb_model.h`).
+    `spare_bytes` is the RAM that no section sets aside, where the model takes its arena from there (`hb_model.h`).
     """
 
     flash_model: int
@@ -66,7 +82,12 @@ class Sizes:
     ram_agent: int
     stack_reserved: int
     sections: dict[str, int] = field(default_factory=dict, compare=False)
-    spare_used: bool = False
+    spare_bytes: int | None = None
+
+    @property
+    def spare_used(self) -> bool:
+        """Whether the model takes its arena from RAM that no section sets aside."""
+        return self.spare_bytes is not None
 
     @property
     def flash_total(self) -> int:
@@ -135,19 +156,27 @@ class Elf:
         with _reading(self.path):
             return self._manifest_section() is not None
 
+    def section(self, name: str) -> bytes | None:
+        """Return the bytes of the first section of that name; None if there is none."""
+        with _reading(self.path):
+            section = self._file.get_section_by_name(name)
+            return None if section is None else bytes(section.data())
+
+    def allocated(self) -> list[Section]:
+        """Return the sections that take memory on the device, in the order of the file."""
+        with _reading(self.path):
+            return [self._section(section) for section in self._allocated()]
+
     def sizes(self) -> Sizes:
-        """Return what each part of the image costs in flash and RAM, in bytes."""
+        """Return what the image costs in flash and RAM, in bytes."""
         flash = {"model": 0, "agent": 0, "stack": 0}
         ram = dict(flash)
         sections: dict[str, int] = {}
-        with _reading(self.path):
-            for section in self._allocated():
-                name, size = section.name, section["sh_size"]
-                sections[name] = sections.get(name, 0) + size
-                part = "agent" if name in _AGENT else "stack" if name == _STACK else "model"
-                initialised = section["sh_type"] != "SHT_NOBITS"
-                flash[part] += size if initialised else 0
-                ram[part] += size if not initialised or self._is_copied(section) else 0
+        for section in self.allocated():
+            sections[section.name] = sections.get(section.name, 0) + section.size
+            flash[section.owner] += section.size if section.in_flash else 0
+            ram[section.owner] += section.size if section.in_ram else 0
+        spare = [self.symbol(name) for name in _SPARE]
         return Sizes(
             flash_model=flash["model"],
             flash_agent=flash["agent"] + flash["stack"],
@@ -155,7 +184,7 @@ class Elf:
             ram_agent=ram["agent"],
             stack_reserved=ram["stack"],
             sections=sections,
-            spare_used=self.symbol(_SPARE) is not None,
+            spare_bytes=None if spare[0] is None else max((spare[1] or 0) - spare[0], 0),
         )
 
     def symbol(self, name: str) -> int | None:
@@ -181,6 +210,18 @@ class Elf:
 
     def _allocated(self) -> Iterator[Any]:
         return (s for s in self._file.iter_sections() if s["sh_flags"] & SH_FLAGS.SHF_ALLOC and s["sh_size"])
+
+    def _section(self, section: Any) -> Section:
+        name, initialised = section.name, section["sh_type"] != "SHT_NOBITS"
+        return Section(
+            name=name,
+            address=section["sh_addr"],
+            size=section["sh_size"],
+            owner="agent" if name in _AGENT else "stack" if name == _STACK else "model",
+            in_flash=initialised,
+            in_ram=not initialised or self._is_copied(section),
+            is_code=bool(section["sh_flags"] & SH_FLAGS.SHF_EXECINSTR),
+        )
 
     def _is_copied(self, section: Any) -> bool:
         """Say whether an initialised section is used in RAM: copied there from flash, or data to be written."""

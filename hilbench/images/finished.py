@@ -13,10 +13,10 @@ from elftools.elf.elffile import ELFFile
 
 from hilbench.errors import ModelError, UnsupportedModel
 from hilbench.frameworks.base import Finished
+from hilbench.images import beside, parts
 from hilbench.images.elf import BESIDE, Elf
 from hilbench.images.image import Image
 from hilbench.images.manifest import Manifest
-from hilbench.images.run import run
 from hilbench.images.toolchain import Toolchain
 
 _CODE = "alloc,load,readonly,code,contents"
@@ -57,8 +57,8 @@ def finish(finished: Finished, manifest: Manifest, toolchain: Toolchain, work: P
         )
     text, made = work / "manifest.json", work / "image.elf"
     text.write_bytes(manifest.model_dump_json().encode())
-    _run(toolchain, "objcopy", f"--remove-section={BESIDE}", f"--add-section={BESIDE}={text}",
-         f"--set-section-flags={BESIDE}=noload,readonly", str(elf), str(made), image=finished.path)  # fmt: skip
+    without = () if inside else (parts.SECTION,)  # of an image that others linked it says nothing that we know
+    _check_run(*beside.put(BESIDE, text, elf, made, toolchain, without), finished.path)
     return made
 
 
@@ -96,7 +96,8 @@ def _to_elf(finished: Finished, toolchain: Toolchain, work: Path) -> Path:
     else:
         base = finished.base or 0
         how = ["-I", "binary", f"--rename-section=.data=.sec1,{_CODE}", f"--change-section-address=.data={base:#x}"]
-    _run(toolchain, "objcopy", *how, "-O", "elf32-littlearm", str(finished.path), str(loose), image=finished.path)
+    copied = beside.binutil(toolchain, "objcopy", *how, "-O", "elf32-littlearm", str(finished.path), str(loose))
+    _check_run(*copied, finished.path)
     with loose.open("rb") as file:
         sections = [section for section in ELFFile(file).iter_sections() if section["sh_flags"] & SH_FLAGS.SHF_ALLOC]
         places = [f"--section-start={section.name}={section['sh_addr']:#x}" for section in sections]
@@ -108,16 +109,14 @@ def _to_elf(finished: Finished, toolchain: Toolchain, work: Path) -> Path:
             where=finished.path.name,
             hint="write it again, with the gaps between its sections filled",
         )
-    _run(toolchain, "ld", "-n", "-e", "0", *places, "-o", str(elf), str(loose), image=finished.path)
+    _check_run(*beside.binutil(toolchain, "ld", "-n", "-e", "0", *places, "-o", str(elf), str(loose)), finished.path)
     return elf
 
 
-def _run(toolchain: Toolchain, tool: str, *arguments: str, image: Path) -> None:
-    _, program = run([toolchain.gcc, f"-print-prog-name={tool}"])
-    code, text = run([program.strip(), *arguments])
+def _check_run(code: int, text: str, image: Path) -> None:
     if code:
         said = text.strip().splitlines()
         raise ModelError(
-            f"it is no {image.suffix.removeprefix('.').upper()} file that can be used: {said[0] if said else tool}",
+            f"it is no {image.suffix.removeprefix('.').upper()} file that can be used: {said[0] if said else code}",
             where=image.name,
         )

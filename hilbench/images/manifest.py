@@ -11,6 +11,13 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ManifestPeak(_Frozen):
+    """The most bytes of tensors alive at one operator of the model's graph, and that operator: `liveness.Peak`."""
+
+    bytes: int
+    operator: str
+
+
 class ManifestModel(_Frozen):
     """The model that the image runs."""
 
@@ -20,6 +27,7 @@ class ManifestModel(_Frozen):
     operators: tuple[str, ...]
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
+    peak_tensors: ManifestPeak | None = None
 
 
 class ManifestFramework(_Frozen):

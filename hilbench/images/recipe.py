@@ -67,6 +67,7 @@ class Recipe:
             ("framework", package),
             ("tflite", here.parent / "frameworks" / "tflite.py"),
             ("base", here.parent / "frameworks" / "base.py"),
+            ("liveness", here.parent / "frameworks" / "liveness.py"),
             ("tensors", here.parent / "tensors.py"),
             ("images", here),
         ]

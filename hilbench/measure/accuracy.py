@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hilbench.errors import ModelError
 from hilbench.measure.metric import Metric
+from hilbench.measure.statistics import Z95
 from hilbench.tensors import TensorInfo
-
-Z95 = 1.959963984540054
-"""The 97.5 % point of the normal distribution."""
 
 
 def as_array(outputs: Sequence[bytes], tensors: Sequence[TensorInfo], index: int = 0) -> NDArray[Any]:
@@ -21,6 +20,21 @@ def as_array(outputs: Sequence[bytes], tensors: Sequence[TensorInfo], index: int
     tensor, start = tensors[index], sum(tensor.bytes for tensor in tensors[:index])
     size = math.prod(tensor.shape)
     return np.stack([np.frombuffer(output, dtype=tensor.dtype, count=size, offset=start) for output in outputs])
+
+
+def as_real(outputs: Sequence[bytes], tensors: Sequence[TensorInfo]) -> NDArray[np.float64]:
+    """Return the first tensor of every sample as real numbers, (q - zero_point) * scale, shape (samples, elements).
+
+    Raises `ModelError` for NaN and infinity, which no score can be made of.
+    """
+    values = as_array(outputs, tensors).astype(np.float64)
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(wrong):
+        raise ModelError(
+            f"'{tensors[0].name}' of sample {wrong[0]} holds NaN or infinity ({len(wrong)} samples do)",
+            hint="does the model overflow on these inputs? compare with another framework, or look at `fidelity`",
+        )
+    return (values - tensors[0].zero_point) * (tensors[0].scale or 1.0)  # a scale of 0 is no quantisation
 
 
 def top1(outputs: Sequence[bytes], labels: Sequence[int], tensors: Sequence[TensorInfo]) -> Metric:
@@ -32,8 +46,43 @@ def top1(outputs: Sequence[bytes], labels: Sequence[int], tensors: Sequence[Tens
         basis="counted",
         n=len(labels),
         ci95=wilson(right, len(labels)),
+        ci_method="Wilson",
         detail="top-1",
     )
+
+
+def balanced(outputs: Sequence[bytes], labels: Sequence[int], tensors: Sequence[TensorInfo]) -> Metric:
+    """Return balanced accuracy: the mean over classes of the share of their samples that are right.
+
+    Classes without a sample are left out, and `detail` says so. Its interval joins the Wilson intervals of the classes:
+    MOVER (Zou and Donner 2008, Statistics in Medicine 27, 1693-1702), as the mean of independent shares.
+    """
+    counts = np.array(confusion(outputs, labels, tensors))
+    seen = counts[counts.sum(axis=1) > 0]
+    right = np.array([row[label] for label, row in enumerate(counts) if row.any()])
+    shares = right / seen.sum(axis=1)
+    limits = np.array([wilson(int(hits), int(row.sum())) for hits, row in zip(right, seen, strict=True)])
+    low, high = np.sqrt(((limits.T - shares) ** 2).sum(axis=1)) / len(shares)
+    value = float(shares.mean())
+    return Metric(
+        value=value,
+        unit="share",
+        basis="counted",
+        n=len(labels),
+        ci95=(max(0.0, value - float(low)), min(1.0, value + float(high))),
+        ci_method="Wilson, joined by MOVER",
+        detail="balanced" if len(seen) == len(counts) else f"balanced, {len(seen)} of {len(counts)} classes",
+    )
+
+
+def confusion(
+    outputs: Sequence[bytes], labels: Sequence[int], tensors: Sequence[TensorInfo]
+) -> tuple[tuple[int, ...], ...]:
+    """Return how often a sample of each class (row) was taken for each class (column): its largest output."""
+    answers = as_array(outputs, tensors).argmax(axis=1)
+    classes = math.prod(tensors[0].shape)
+    cells = np.bincount(np.asarray(labels) * classes + answers, minlength=classes * classes)
+    return tuple(tuple(row) for row in cells.reshape(classes, classes).tolist())
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from hilbench.catalog.board import Board
-from hilbench.measure.metric import Basis, Metric
+from hilbench.measure.metric import Metric
+from hilbench.measure.statistics import summary
 
 Times = Sequence[Sequence[tuple[int, int, int]]]
-"""One entry a sample, of one (input copy, inference, output copy) triple a repeat, in the board's counter unit."""
+"""One entry a visit of an input, of one (input copy, inference, output copy) triple a repeat, in counter units."""
 
 ONE_CYCLE = "one cycle an instruction"
 """The model behind an emulator's seconds: counted instructions over the board's clock, no wait states, no stalls."""
@@ -18,42 +17,48 @@ _BOUND_KNOWN = "a lower bound: no stalls, no wait states; the error is not known
 _BOUND_UNKNOWN = "the error is not known: this core can issue two instructions a cycle"
 
 
-def time_metrics(times: Times, board: Board, first: int | None) -> dict[str, Metric]:
+def exact(board: Board) -> bool:
+    """Return whether the board's counter gives the same number each time: instructions do, clocks do not."""
+    return board.counter == "instructions"
+
+
+def time_metrics(times: Times, board: Board, first: int | None, precision: float | None = None) -> dict[str, Metric]:
     """Return the metrics of time: `latency` always, `instructions` or `cycles` when that is what was counted.
 
-    `first` is the first inference after reset in counter units, None when it was not seen; it becomes `first_latency`.
+    `first` is the first inference after reset in counter units, None when it was not seen; it becomes `first_latency`
+    and is not in `times`. `precision` is what the suite wants of `latency` and `cycles`.
     """
-    inference = [repeat[1] for sample in times for repeat in sample]
+    copies_in, inference, copies_out = ([[repeat[part] for repeat in visit] for visit in times] for part in range(3))
     metrics: dict[str, Metric] = {}
     if board.counter == "instructions":
-        metrics["instructions"] = _summary(inference, 1.0, "instructions", "counted")
+        metrics["instructions"] = summary(inference, "instructions", "counted")
     elif board.counter == "cycles":
-        metrics["cycles"] = _summary(inference, 1.0, "cycles", "measured")
-    metrics["latency"] = _seconds(inference, board)
+        metrics["cycles"] = summary(inference, "cycles", "measured", precision=precision)
+    metrics["latency"] = _seconds(inference, board, precision)
     if first is not None:
-        metrics["first_latency"] = _seconds([first], board)
-    metrics["input_latency"] = _seconds([repeat[0] for sample in times for repeat in sample], board)
-    metrics["output_latency"] = _seconds([repeat[2] for sample in times for repeat in sample], board)
+        metrics["first_latency"] = _seconds([[first]], board)
+    metrics["input_latency"] = _seconds(copies_in, board)
+    metrics["output_latency"] = _seconds(copies_out, board)
     return metrics
 
 
-def _seconds(counts: Sequence[int], board: Board) -> Metric:
+def shortfall(metric: Metric) -> str:
+    """Return how far a metric's interval is from what the suite wants; empty if it is as narrow, or not asked for."""
+    if metric.precise is not False or metric.precision is None:
+        return ""
+    half = metric.relative_half_width
+    reached = "timed too seldom for an interval" if half is None else f"known to ±{half * 100:.2g} %"
+    wanted = f"±{metric.precision * 100:.2g} %"
+    return f"{reached}, not to the {wanted} asked for: time it on a quieter machine, or raise latency: max_rounds"
+
+
+def _seconds(counts: Sequence[Sequence[int]], board: Board, precision: float | None = None) -> Metric:
     """Return counts as seconds on the board's clock (a nanosecond counter needs none)."""
     if board.counter == "nanoseconds":
-        return _summary(counts, 1e-9, "s", "host")
+        return summary(counts, "s", "host", 1e-9, precision)
     assert board.clock_hz, "the catalog refuses a board that counts cycles or instructions but has no clock"
     if board.counter == "cycles":
-        return _summary(counts, 1 / board.clock_hz, "s", "measured")
-    estimate = _summary(counts, 1 / board.clock_hz, "s", "estimated")
+        return summary(counts, "s", "measured", 1 / board.clock_hz, precision)
+    estimate = summary(counts, "s", "estimated", 1 / board.clock_hz)
     error = _BOUND_KNOWN if board.core_info.single_issue else _BOUND_UNKNOWN
     return estimate.model_copy(update={"model": ONE_CYCLE, "error": error})
-
-
-def _summary(counts: Sequence[int], unit_value: float, unit: str, basis: Basis) -> Metric:
-    """Return the distribution of counts. Every percentile is one of the observations, so that a count stays whole."""
-    values = np.asarray(counts, dtype=np.float64) * unit_value
-    low, median, p90, p99, high = (float(v) for v in np.percentile(values, [0, 50, 90, 99, 100], method="inverted_cdf"))
-    return Metric.model_validate(
-        {"value": median, "unit": unit, "basis": basis, "n": len(counts), "min": low, "median": median, "p90": p90,
-         "p99": p99, "max": high}
-    )  # fmt: skip

@@ -13,6 +13,9 @@ Basis = Literal["measured", "counted", "estimated", "host"]
 documented model made it from counts; the metric names the model. `host`: the wall clock of a process on this computer.
 """
 
+Unit = Literal["s", "instructions", "cycles", "B", "share", "LSB", "1", "J", "W"]
+"""`1` is a number whose unit only the model's makers know, such as a squared error."""
+
 
 class Part(BaseModel):
     """A frozen part of a record; unknown keys are refused, and NaN or infinity never gets in."""
@@ -23,20 +26,34 @@ class Part(BaseModel):
 class Metric(Part):
     """One number. `value` is the headline (the median where there are many); the rest says how it spreads.
 
-    `model` and `error` are given for an estimate: which model made it, and what is known of its error.
-    `n` is the number of observations behind it; `ci95` the 95 % confidence interval of `value`.
+    `model` and `error` are given for an estimate: which model made it, and what is known of its error; `bound` is that
+    as a share of `value`, where there is one: 0.15 is ±15 %.
+    `n` is the number of observations behind it; `ci95` the 95 % confidence interval of `value`, made by `ci_method`.
+    Observations that are all equal have neither interval nor spread. `outliers` are the indices of those that stand
+    apart among all repeats of all timed samples in order (they count all the same); None where nobody looked.
+    `precise` says whether half the interval is at most the share `precision` of `value`, as the suite wants.
     """
 
     value: float
-    unit: Literal["s", "instructions", "cycles", "B", "share", "LSB"]
+    unit: Unit
     basis: Basis
     n: int | None = None
     ci95: tuple[float, float] | None = None
+    ci_method: str = ""
     min: float | None = None
     median: float | None = None
     p90: float | None = None
     p99: float | None = None
     max: float | None = None
+    outliers: tuple[int, ...] | None = None
+    precision: float | None = None
+    precise: bool | None = None
     model: str | None = None
     error: str | None = None
+    bound: float | None = None
     detail: str = ""
+
+    @property
+    def relative_half_width(self) -> float | None:
+        """Half the width of `ci95` as a share of `value`; None where there is no interval, or nothing to share."""
+        return (self.ci95[1] - self.ci95[0]) / 2 / abs(self.value) if self.ci95 and self.value else None

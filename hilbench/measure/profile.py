@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hilbench.catalog.board import Board
 from hilbench.measure.metric import Basis, Part
 
 
 class OperatorTime(Part):
-    """One operator, named as in the model with its index ("3 CONV_2D"), and what it takes in the profile's unit."""
+    """One operator, named as in the model with its index ("3 CONV_2D"), and what it takes in the profile's unit.
+
+    `cycles` are those estimated for the real board, where the unit is instructions and the board's file allows it.
+    """
 
     name: str
     value: float
+    cycles: float | None = None
+
+
+@dataclass(frozen=True)
+class OperatorCycles:
+    """Estimated cycles: a row an inference, a number an operator and one for the rest; their model and its error."""
+
+    rows: Sequence[Sequence[float]]
+    model: str
+    error: str
 
 
 class Profile(Part):
-    """The operators in the order they run. `rest` is what the runtime takes between them.
+    """The operators in the order they run. `rest` is what the runtime takes between them, `rest_cycles` that in cycles.
 
-    It comes from an image of its own, `build_id`: no other number of a record does.
+    `model` and `error` are given where cycles were estimated. It comes from an image of its own, `build_id`: no other
+    number of a record does.
     """
 
     unit: Literal["instructions", "cycles"]
     basis: Basis
     operators: tuple[OperatorTime, ...]
     rest: float
+    rest_cycles: float | None = None
+    model: str | None = None
+    error: str | None = None
     n: int
     build_id: str
 
@@ -36,8 +55,29 @@ class Profile(Part):
         """The whole inference."""
         return sum(operator.value for operator in self.operators) + self.rest
 
+    @property
+    def total_cycles(self) -> float | None:
+        """The whole inference in estimated cycles, where there are any."""
+        if self.rest_cycles is None:
+            return None
+        return sum(operator.cycles or 0.0 for operator in self.operators) + self.rest_cycles
 
-def profile_of(counts: Sequence[Sequence[int]], operators: Sequence[str], board: Board, build_id: str) -> Profile:
+    def shares(self) -> tuple[float, ...]:
+        """Return what part of the whole each operator is, and the rest last: of cycles where there are any."""
+        if (whole := self.total_cycles) is not None:
+            parts = [*(operator.cycles or 0.0 for operator in self.operators), self.rest_cycles or 0.0]
+        else:
+            whole, parts = self.total, [*(operator.value for operator in self.operators), self.rest]
+        return tuple(part / whole if whole else 0.0 for part in parts)
+
+
+def profile_of(
+    counts: Sequence[Sequence[int]],
+    operators: Sequence[str],
+    board: Board,
+    build_id: str,
+    cycles: OperatorCycles | None = None,
+) -> Profile:
     """Return the profile of `counts`: a row an inference, a number an operator and one for the rest.
 
     Raises `ValueError` when a row has another length.
@@ -45,13 +85,24 @@ def profile_of(counts: Sequence[Sequence[int]], operators: Sequence[str], board:
     rows = np.asarray(counts, dtype=np.float64)
     if rows.shape != (len(counts), len(operators) + 1):
         raise ValueError(f"a profile of {len(operators)} operators has {rows.shape[-1] - 1} of them")
-    *values, rest = (float(value) for value in np.percentile(rows, 50, axis=0, method="inverted_cdf"))
-    cycles = board.counter == "cycles"
+    *values, rest = _medians(rows)
+    *estimates, rest_cycles = _medians(np.asarray(cycles.rows)) if cycles else [None] * rows.shape[1]
+    silicon = board.counter == "cycles"
     return Profile(
-        unit="cycles" if cycles else "instructions",
-        basis="measured" if cycles else "counted",
-        operators=tuple(OperatorTime(name=name, value=value) for name, value in zip(operators, values, strict=True)),
+        unit="cycles" if silicon else "instructions",
+        basis="measured" if silicon else "counted",
+        operators=tuple(
+            OperatorTime(name=name, value=value, cycles=estimate)
+            for name, value, estimate in zip(operators, values, estimates, strict=True)
+        ),
         rest=rest,
+        rest_cycles=rest_cycles,
+        model=cycles.model if cycles else None,
+        error=cycles.error if cycles else None,
         n=len(counts),
         build_id=build_id,
     )
+
+
+def _medians(rows: NDArray[np.float64]) -> list[float]:
+    return [float(value) for value in np.percentile(rows, 50, axis=0, method="inverted_cdf")]

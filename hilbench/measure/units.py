@@ -16,21 +16,39 @@ def friendly(metric: Metric) -> str:
     match metric.unit:
         case "s":
             return _scaled(value, (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)))
+        case "J":
+            return _scaled(value, (("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6), ("nJ", 1e-9)))
+        case "W":
+            return _scaled(value, (("W", 1.0), ("mW", 1e-3), ("µW", 1e-6), ("nW", 1e-9)))
         case "B":
             return f"{value:.0f} B" if value < 1000 else f"{value / 1000:.1f} kB"
         case "share":
             return f"{_down(value, 3):.3f}"
         case "LSB":
             return f"{value:g} LSB"
+        case "1":
+            return f"{value:.3g}"
         case "instructions" | "cycles":
             return _scaled(value, (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0)))
 
 
+def with_precision(metric: Metric) -> str:
+    """Return a value with how well it is known, such as `10.4 ms ±1.2 %`; as `friendly` does where nobody knows.
+
+    That is half the interval of a value that was taken often, and the bound of the error of an estimate.
+    """
+    known = metric.bound if metric.bound is not None else metric.relative_half_width
+    return friendly(metric) if known is None else f"{friendly(metric)} ±{known * 100:.2g} %"
+
+
 def accuracy(metric: Metric) -> str:
-    """Return an accuracy with its interval: `98.2 % [96.6, 99.1]`, an area under a curve as `0.946 [0.924, 0.962]`."""
-    if metric.detail != "AUC":
+    """Return an accuracy with its interval: `98.2 % [96.6, 99.1]`, an area under a curve as `0.946 [0.924, 0.962]`,
+    a squared error as `0.0123 [0.0109, 0.0141]`.
+    """
+    if metric.unit == "share" and not metric.detail.startswith("AUC"):
         return percent(metric)
-    interval = "" if metric.ci95 is None else f" [{metric.ci95[0]:.3f}, {metric.ci95[1]:.3f}]"
+    end = ".3f" if metric.unit == "share" else ".3g"
+    interval = "" if metric.ci95 is None else f" [{metric.ci95[0]:{end}}, {metric.ci95[1]:{end}}]"
     return friendly(metric) + interval
 
 

@@ -16,7 +16,7 @@ def broken(record: Record, expect: Mapping[Any, Bound]) -> list[str]:
         metric = record.metrics.get(name)
         if metric is None:
             continue
-        unit = "" if metric.unit == "share" else f" {metric.unit}"
+        unit = "" if metric.unit in ("share", "1") else f" {metric.unit}"
         found = f"{name} is {metric.value:.6g}{unit} ({metric.basis})"
         if bound.min is not None and metric.value < bound.min:
             lines.append(f"{found}, expected at least {bound.min:g}")

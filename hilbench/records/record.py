@@ -9,8 +9,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from hilbench.catalog.suite import Bound
 from hilbench.errors import StoreError
+from hilbench.measure.counted import Counts
 from hilbench.measure.metric import Metric, Part
 from hilbench.measure.profile import Profile
+from hilbench.measure.score import Confusion
 
 SCHEMA: Literal["hilbench.record/1"] = "hilbench.record/1"
 
@@ -70,7 +72,7 @@ class DatasetFacts(Part):
 
 
 class ImageFacts(Part):
-    """The image: the hash of its file, its build id and compiler. `parts_bytes` is its size by part."""
+    """The image: the hash of its file, its build id and compiler. `parts_bytes` is its size by section and by part."""
 
     sha256: str
     build_id: str
@@ -86,29 +88,16 @@ class ReferenceFacts(Part):
     versions: dict[str, str]
 
 
-class Counts(Part):
-    """What the emulator counted in the timed inference of the median instruction count, beside that.
-
-    `mix`: instructions by class. `loads` and `stores`: accesses by region of memory, None where they were not counted.
-    `misses`: those of the simulated caches. `unknown`: instructions that the decoder does not know.
-    """
-
-    mix: dict[str, int]
-    branches_taken: int
-    loads: dict[str, int] | None
-    stores: dict[str, int] | None
-    misses: dict[str, int]
-    unknown: int
-
-
 class Samples(Part):
     """Raw observations, enough to score times, accuracy and fidelity again.
 
-    `times`: one entry a timed sample, of one [input, inference, output] triple a repeat, in the board's counter unit.
+    `times`: one entry a visit of a timed sample, of one [input, inference, output] triple a repeat, in the board's
+    counter unit; round after round, so that entry i is of sample i modulo their number. `warmup`: those before them.
     `outputs`: the model's output bytes of all samples one after another, base64. `reference`: the same for
     the reference interpreter, where there is one. `cycles`: those estimated for each timed inference, where they were.
     """
 
+    warmup: tuple[tuple[int, int, int], ...] = ()
     times: tuple[tuple[tuple[int, int, int], ...], ...]
     outputs: str
     reference: str | None = None
@@ -136,9 +125,11 @@ class Record(Part):
     host: dict[str, str]
     source: dict[str, str]
     metrics: dict[str, Metric]
+    confusion: Confusion | None = None
     bars: dict[str, Bound] = Field(description="what the suite's `expect:` asked of this run")
     profile: Profile | None = None
     counts: Counts | None = None
+    meter: dict[str, str] | None = Field(default=None, description="the power meter that watched the run")
     missing: dict[str, str] = Field(description="metrics that this run could not have, with the reason")
     samples: Samples
     link: dict[str, int]

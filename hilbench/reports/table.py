@@ -13,8 +13,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from hilbench.measure.latency import shortfall
 from hilbench.measure.metric import Metric
-from hilbench.measure.units import accuracy, friendly
+from hilbench.measure.units import accuracy, friendly, with_precision
 from hilbench.records import fair
 from hilbench.records.record import Record
 from hilbench.reports.profile import print_profiles
@@ -48,9 +49,10 @@ class _Column:
 _SHOWN: dict[str, tuple[str, Callable[[Metric], str]]] = {
     "accuracy": ("accuracy", accuracy),
     "fidelity": ("fidelity to TFLM", friendly),
-    "cycles": ("cycles", friendly),
+    "cycles": ("cycles", with_precision),
     "instructions": ("instructions", friendly),
-    "latency": ("latency", friendly),
+    "latency": ("latency", with_precision),
+    "energy": ("energy", with_precision),
     "flash": ("flash", friendly),
     "ram": ("RAM", friendly),
     "arena": ("arena", friendly),
@@ -198,6 +200,8 @@ def _notes(records: Iterable[Record]) -> list[str]:
         if latency and latency.model:
             clock = f" at {record.board.clock_hz / 1e6:g} MHz" if record.board.clock_hz else ""
             notes[f"latency on {record.board.id} is estimated: {latency.model}{clock}; {latency.error}"] = None
+        if latency and (known := shortfall(latency)):
+            notes[f"latency of {record.label}: {known}"] = None
         for name, reason in record.missing.items():
             notes[f"{name} of {record.label} is not available: {' '.join(reason.split())}"] = None
     return list(notes)

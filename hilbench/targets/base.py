@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
 from hilbench.catalog.board import Board
+from hilbench.counts import Probe, Window
 from hilbench.frameworks.base import Support
 
 
@@ -78,3 +79,22 @@ class Target(Protocol):
 
     def run(self, image: Path, board: Board, settings: Any) -> AbstractContextManager[Running]:
         """Put `image` on the board and start it; on leaving the context nothing of it is left running."""
+
+
+class Counted(Running, Protocol):
+    """An image that runs where it is counted what it does."""
+
+    def windows(self) -> list[Window]:
+        """Return a window for each time that the agent's timer was started and stopped, so far, in their order.
+
+        Without the two that the agent calibrates its timer with. Raises `Unavailable` when counts are not to be
+        trusted.
+        """
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """What a target may offer besides: to count what an image does between start and stop of the agent's timer."""
+
+    def count(self, image: Path, board: Board, settings: Any, probe: Probe) -> AbstractContextManager[Counted]:
+        """Do as `Target.run`, and count. Raises `Unavailable` with the reason where that cannot be here."""

@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,10 +22,12 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from hilbench.catalog.board import Board, Strict
+from hilbench.counts import Probe, Window
 from hilbench.errors import TargetError, Unavailable, nearest
 from hilbench.frameworks.base import YES, Support
+from hilbench.images.cache import cache_folder
 from hilbench.images.elf import Elf
-from hilbench.targets import crash
+from hilbench.targets import counting, crash
 from hilbench.targets.base import CrashReport
 from hilbench.targets.process import Child, child
 from hilbench.targets.qmp import Qmp
@@ -85,17 +87,40 @@ class Qemu:
 
         Raises `ModelError` for a file that is no Arm ELF, `Unavailable` without QEMU, `TargetError` when QEMU refuses.
         """
-        elf, program = Elf.open(image), _program()
-        with contextlib.ExitStack() as stack:
-            line, guest_line = (stack.enter_context(end) for end in socket.socketpair())
-            control, guest_control = (stack.enter_context(end) for end in socket.socketpair())
-            argv = _arguments(program, settings.machine, image, guest_line.fileno(), guest_control.fileno())
-            process = stack.enter_context(child(argv, pass_fds=(guest_line.fileno(), guest_control.fileno())))
-            guest_line.close()  # QEMU has its own now, and the line ends with it
-            guest_control.close()
-            machine = Machine(elf, process, stack.enter_context(SocketStream(line)), stack.enter_context(Qmp(control)))
-            machine.start()
+        with _started(_program(), Elf.open(image), settings.machine) as machine:
             yield machine
+
+    @contextlib.contextmanager
+    def count(self, image: Path, board: Board, settings: QemuSettings, probe: Probe) -> Iterator[CountedMachine]:
+        """Start `image` as `run` does, and count in its windows what runs, and what `probe` asks for.
+
+        Raises `Unavailable` with the reason where nothing can be counted, and what `run` raises.
+        """
+        elf, program = Elf.open(image), _program()
+        library = counting.plugin(cache_folder(), program, self.version())
+        with (
+            counting.counter(library, elf, board, probe) as counter,
+            _started(program, elf, settings.machine, counter.arguments, (counter.fd,)) as machine,
+        ):
+            yield CountedMachine(machine.elf, machine.process, machine.stream, machine.qmp, counter)
+
+
+@contextlib.contextmanager
+def _started(
+    program: str, elf: Elf, machine: str, more: Sequence[str] = (), pass_fds: Sequence[int] = ()
+) -> Iterator[Machine]:
+    """Start `elf` on a `machine` of QEMU with `more` options and inherited files."""
+    with contextlib.ExitStack() as stack:
+        line, guest_line = (stack.enter_context(end) for end in socket.socketpair())
+        control, guest_control = (stack.enter_context(end) for end in socket.socketpair())
+        argv = _arguments(program, machine, elf.path, guest_line.fileno(), guest_control.fileno())
+        inherited = (guest_line.fileno(), guest_control.fileno(), *pass_fds)
+        process = stack.enter_context(child([*argv, *more], pass_fds=inherited))
+        guest_line.close()  # QEMU has its own now, and the line ends with it
+        guest_control.close()
+        started = Machine(elf, process, stack.enter_context(SocketStream(line)), stack.enter_context(Qmp(control)))
+        started.start()
+        yield started
 
 
 @dataclass(frozen=True)
@@ -190,6 +215,17 @@ class Machine:
         """Return what QEMU said, but for its complaint about a network card that no board of ours uses."""
         lines = self.process.tail().splitlines()
         return "\n".join(line for line in lines if "has no peer" not in line)
+
+
+@dataclass(frozen=True)
+class CountedMachine(Machine):
+    """A QEMU that runs an image, and counts what runs in its windows."""
+
+    counter: counting.Counter
+
+    def windows(self) -> list[Window]:
+        """Return all windows that have closed so far. Raises `Unavailable` when counts are not to be trusted."""
+        return self.counter.windows()
 
 
 def _arguments(program: str, machine: str, image: Path, line_fd: int, control_fd: int) -> list[str]:

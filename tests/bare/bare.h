@@ -25,6 +25,7 @@
 void reset(void);
 void run(void);
 void on_hard_fault(void);
+void on_systick(void);
 void on_uart_receive(void);
 
 static inline void say(const char *text) {

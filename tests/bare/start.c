@@ -16,10 +16,18 @@ __attribute__((weak)) void on_hard_fault(void) {
     __asm volatile("udf #1"); /* a fault in the fault handler: lock-up */
 }
 
+__attribute__((weak)) void on_systick(void) {
+}
+
 __attribute__((weak)) void on_uart_receive(void) {
 }
 
 /* 16 exceptions of the core, then interrupt 0: UART 0 receive. */
 __attribute__((section(".vectors"), used)) static const void *const vectors[17] = {
-    stack_top, (void *)reset, 0, (void *)on_hard_fault, [16] = (void *)on_uart_receive,
+    stack_top,
+    (void *)reset,
+    0,
+    (void *)on_hard_fault,
+    [15] = (void *)on_systick,
+    [16] = (void *)on_uart_receive,
 };

@@ -13,12 +13,14 @@ static int64_t empty_window;
 __attribute__((noinline)) void hb_port_start(void) {
     uint32_t locked = hb_port_lock();
     hb_vernier_read(&FPGAIO_COUNTER, &begin);
+    hb_window_opens();
     hb_port_unlock(locked);
 }
 
 __attribute__((noinline)) uint64_t hb_port_stop(void) {
     hb_vernier end;
     uint32_t locked = hb_port_lock();
+    hb_window_closes();
     hb_vernier_read(&FPGAIO_COUNTER, &end);
     hb_port_unlock(locked);
     /* Without a tick boundary, the first read lies somewhere in its tick. */
@@ -34,6 +36,7 @@ static __attribute__((noinline, noreturn)) void clock_does_not_count_instruction
 }
 
 void hb_timer_init(void) {
+    hb_window_calibrates();
     empty_window = 0;
     hb_port_start();
     empty_window = (int64_t)hb_port_stop();

@@ -21,7 +21,7 @@ from typing import Any
 from hilbench import programs, resources
 from hilbench.catalog.core import Core
 from hilbench.errors import BuildError, UnsupportedModel
-from hilbench.frameworks.base import YES, Emitted, Request, Support, checked, takes
+from hilbench.frameworks.base import YES, Emitted, Part, Request, Support, checked, takes
 from hilbench.frameworks.emlearn import child
 from hilbench.tensors import TensorInfo
 
@@ -40,6 +40,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "dtype": ("auto", "int16_t", "float"),
     "leaf_bits": ("auto", "0", "3", "4", "5", "6", "7", "8"),
 }
+# emlearn's C is a header that the glue includes, so the model is in the glue's objects.
+_PARTS: dict[str, Part] = {"tensors.c:.text*": "runtime", "*.c:.text*": "kernels", "*.c": "model"}
 _C_TYPES = {"int16": "int16_t", "float32": "float"}
 
 
@@ -108,6 +110,7 @@ class Emlearn:
             operators=tuple(made["operators"]),
             macs=made["macs"],
             versions=self.versions(request),
+            parts=_PARTS,
         )
         if request.core.is_host:
             return replace(emitted, program=_HOST_PROGRAM, data=(_library(sources, include_dirs, into),))

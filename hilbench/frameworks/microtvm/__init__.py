@@ -77,6 +77,7 @@ class MicroTVM:
             arena_bytes=glue.arena_bytes(read, module, called, (*inputs, *outputs)),
             operators=graph.operator_names(),
             macs=graph.macs(),
+            parts={f"{model.name}:.text*": "runtime"},  # it calls what the archive holds
         )
 
     def _interface(self, request: Request, read: archive.Archive) -> tuple[metadata.Module, glue.Interface]:

@@ -10,12 +10,25 @@ from hilbench import resources
 from hilbench.catalog.core import Core
 from hilbench.errors import Unavailable, UnsupportedModel
 from hilbench.frameworks import tflite
-from hilbench.frameworks.base import YES, Emitted, Request, Support
-from hilbench.frameworks.tflm.sdk import LAYOUT, Library, Sdk
+from hilbench.frameworks.base import YES, Emitted, Part, Request, Support
+from hilbench.frameworks.tflm.sdk import LAYOUT, LIBRARY, Library, Sdk
 
 _PLACE = "tflm_sdk"
 _SET = f"set --hil-tflm-sdk=DIR or HILBENCH_TFLM_SDK to {LAYOUT}"
 _GLUE = ("hb_tflm.cc", "hb_tflm_log.cc", "hb_tflm_model.S")
+# The objects whose sources lie outside of tensorflow/lite/micro/kernels/ and lite/kernels/: a library has no folders.
+# Two objects are called common.o: the C interface, and the arithmetic of kernels.
+_RUNTIME = (
+    *("micro_*", "*_planner", "*_planner_shim", "*_buffer_allocator", "recording_*", "memory_helpers", "common"),
+    *("flatbuffer_*", "schema_utils", "error_reporter", "op_resolver", "debug_log", "system_setup", "hexdump"),
+)
+_PARTS: dict[str, Part] = {
+    "hb_tflm_model.S": "model",
+    f"{LIBRARY}(micro_tensor_utils.o)": "kernels",
+    f"{LIBRARY}(common.o):.*._ZN6tflite*": "kernels",
+    **{f"{LIBRARY}({name}.o)": "runtime" for name in _RUNTIME},
+    f"{LIBRARY}(*)": "kernels",
+}
 _RUN_OTHER_GRAPHS = ("CALL_ONCE", "IF", "WHILE")
 
 
@@ -91,6 +104,7 @@ def emit(request: Request, into: Path) -> Emitted:
         macs=graph.macs(),
         # A library without texts was built without profiling too: TFLM's micro_profiler.h, TF_LITE_STRIP_ERROR_STRINGS.
         profiled=library.prints,
+        parts=_PARTS,
     )
 
 

@@ -14,7 +14,7 @@ from hilbench import resources
 from hilbench.catalog.core import Core
 from hilbench.errors import Unavailable, UnsupportedModel
 from hilbench.frameworks import tflite
-from hilbench.frameworks.base import YES, Emitted, Request, Support, checked, takes
+from hilbench.frameworks.base import YES, Emitted, Part, Request, Support, checked, takes
 from hilbench.frameworks.tvm import packed, program, tuning
 
 # What is pinned in pyproject.toml: the passes and the text of the generated C are this release's.
@@ -25,6 +25,12 @@ _INSTALL = "pip install 'hilbench[tvm]'"
 FLAGS = ("-O2", "-fno-schedule-insns")
 # The values of each option, the default first. GCC makes faster code of the kernels' C than LLVM of their TIR.
 _OPTIONS = {"codegen": ("c", "llvm")}
+# What calls the kernels stands where others have an interpreter. Two operators are written by hand.
+_PARTS: dict[str, Part] = {
+    "model.c:.text*": "runtime",
+    "hb_tvm_pad.c": "kernels",
+    "hb_tvm_softmax.c": "kernels",
+}
 
 
 class TVM:
@@ -94,6 +100,7 @@ class TVM:
             operators=graph.operator_names(),
             macs=graph.macs(),
             profiled=True,
+            parts=_PARTS,
         )
 
 

@@ -1,0 +1,91 @@
+"""A board file's `timing:`: the memories behind the core, as far as they decide how long code takes.
+
+Only what a document says about the real part; the core's own timing is in `hilbench.measure.cycles`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from hilbench.catalog.fields import Bytes, Offset, Strict
+
+_Source = Annotated[str, Field(min_length=1, description="document and table that these numbers are from")]
+
+
+class CacheTiming(Strict):
+    """A cache: `line` bytes are filled at a miss. With `ways` equal to size over line it is fully associative."""
+
+    size: Bytes
+    line: Bytes
+    ways: int = Field(gt=0, description="lines of a set, such as 2")
+    source: _Source
+
+    @field_validator("ways")
+    @classmethod
+    def _fits(cls, ways: int, info: ValidationInfo) -> int:
+        size, line = info.data.get("size"), info.data.get("line")
+        if size and line and (line & (line - 1) or size % (line * ways)):
+            raise ValueError(f"{size} bytes are not sets of {ways} lines of {line} bytes (a power of two)")
+        return ways
+
+
+class MemoryTiming(Strict):
+    """A memory: one read of `width` bytes takes 1 + `wait_states` cycles, and `bus_cycles` more to reach the core."""
+
+    wait_states: int = Field(ge=0, le=255, description="cycles that a read waits, such as 5")
+    width: Bytes = Field(default=4, description="bytes that one read brings, such as 16")
+    bus_cycles: int = Field(default=0, ge=0, le=255, description="cycles on buses between it and the core, a line")
+    source: _Source
+
+    def fill_cycles(self, line: int) -> int:
+        """Return how long the core waits for `line` bytes from here, beyond the cycle that any access takes."""
+        reads = -(-line // self.width)
+        return reads * (1 + self.wait_states) - 1 + self.bus_cycles
+
+
+class CodeTiming(MemoryTiming):
+    """The memory of instructions and constants. `prefetch`: the next `width` bytes are read while these are run."""
+
+    prefetch: bool = False
+
+
+class CachedRange(Strict):
+    """Bytes `first` to `end` - 1 of the board's `data` region."""
+
+    first: Offset
+    end: Offset
+
+    @field_validator("end")
+    @classmethod
+    def _after(cls, end: int, info: ValidationInfo) -> int:
+        if end <= info.data.get("first", 0):
+            raise ValueError("the end is not after 'first'")
+        return end
+
+
+class DataTiming(MemoryTiming):
+    """The memory of everything that is written. What is not `cached` is read at `wait_states`, without a bus."""
+
+    cached: CachedRange | None = None
+
+
+class Timing(Strict):
+    """The memory system of a board. A cache of instructions or data lies between the core and `code`.
+
+    The data cache also holds what `data.cached` says.
+    """
+
+    code: CodeTiming
+    data: DataTiming
+    instruction_cache: CacheTiming | None = None
+    data_cache: CacheTiming | None = None
+
+    @field_validator("data_cache")
+    @classmethod
+    def _there(cls, cache: CacheTiming | None, info: ValidationInfo) -> CacheTiming | None:
+        data = info.data.get("data")
+        if data and data.cached and cache is None:
+            raise ValueError("'data.cached' needs it")
+        return cache

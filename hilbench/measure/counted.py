@@ -1,0 +1,166 @@
+"""From what an emulator counted to cycles of the real board, for each timed inference, and what the median one did.
+
+The guest's own clock and the emulator's counter are two methods for one number: windows that do not agree with the
+times that the device told, to the instruction, are not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hilbench.catalog.board import Board
+from hilbench.counts import Probe, Window
+from hilbench.errors import Unavailable
+from hilbench.measure import cycles as models
+from hilbench.measure.cycles.model import CycleModel
+from hilbench.measure.latency import Times
+from hilbench.measure.metric import Metric, Part
+from hilbench.measure.profile import OperatorCycles
+from hilbench.measure.statistics import summary
+
+Phases = tuple[Window, Window, Window]
+"""The windows of one repeat: input copy, inference, output copy."""
+
+
+class Counts(Part):
+    """What ran in the timed inference of the median instruction count.
+
+    `mix`: instructions by class. `loads` and `stores`: accesses by region of memory, None where they were not counted.
+    `misses`: those of the simulated caches. `stalls`: cycles that the board's memory made it wait, by cause, where
+    cycles were estimated. `unknown`: instructions that the decoder does not know.
+    """
+
+    mix: dict[str, int]
+    branches_taken: int
+    loads: dict[str, int] | None
+    stores: dict[str, int] | None
+    misses: dict[str, int]
+    stalls: dict[str, float]
+    unknown: int
+
+
+@dataclass(frozen=True)
+class EstimatedTimes:
+    """Metrics of estimated time, and the cycles of each timed inference (visit, repeat) behind them."""
+
+    metrics: Mapping[str, Metric]
+    cycles: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """Cycles of a board whose file describes its memories, by the model of its core."""
+
+    board: Board
+    model: CycleModel
+
+    def cycles(self, window: Window) -> float:
+        """Return what `window` takes on the board."""
+        return models.estimate(window, self.board.core_info, self.board.timing).cycles
+
+    def times(self, warmup: Sequence[Phases], timed: Sequence[Sequence[Phases]]) -> EstimatedTimes:
+        """Return `cycles` and all latencies; the first repeat of `warmup` is the first inference after reset."""
+        phases = [[[self.cycles(repeat[part]) for repeat in visit] for visit in timed] for part in range(3)]
+        copies_in, inference, copies_out = phases
+        metrics = {
+            "cycles": self._metric(inference, "cycles"),
+            "latency": self._metric(inference, "s"),
+            "first_latency": self._metric([[self.cycles(warmup[0][1])]], "s"),
+            "input_latency": self._metric(copies_in, "s"),
+            "output_latency": self._metric(copies_out, "s"),
+        }
+        return EstimatedTimes(metrics, tuple(tuple(visit) for visit in inference))
+
+    def operators(self, rows: Sequence[Sequence[Sequence[Window]]]) -> OperatorCycles:
+        """Return the cycles of operators, each of which is the windows that it ran in."""
+        cycles = [[sum(self.cycles(window) for window in windows) for windows in row] for row in rows]
+        return OperatorCycles(cycles, self.model.name, self.model.error)
+
+    def _metric(self, cycles: Sequence[Sequence[float]], unit: str) -> Metric:
+        assert self.board.clock_hz, "the catalog refuses a board with a core but no clock"
+        metric = (
+            summary(cycles, "s", "estimated", 1 / self.board.clock_hz)
+            if unit == "s"
+            else summary(cycles, "cycles", "estimated")
+        )
+        said = {"model": self.model.name, "error": self.model.error, "bound": self.model.bound}
+        return metric.model_copy(update=said)
+
+
+def estimator(board: Board) -> Estimator | None:
+    """Return what turns counts into the cycles of `board`; None where its file does not describe its memories.
+
+    Raises `Unavailable` when there is no model for its core.
+    """
+    if board.timing is None:
+        return None
+    model = models.model_of(board.core)
+    if model is None:
+        raise Unavailable(f"there is no cycle model of {board.core_info.title}")
+    return Estimator(board, model)
+
+
+def probe(board: Board) -> Probe:
+    """Return what has to be counted for `board`."""
+    return replace(models.probe(board.timing), memory=True)
+
+
+def matched(windows: Sequence[Window], times: Times) -> list[list[Phases]]:
+    """Return the windows of each visit in `times`: one list a visit, three windows a repeat.
+
+    Windows that belong to no visit (a sample that was disturbed and run again) are passed over. Raises `Unavailable`
+    when a visit has none: then one of the two methods is wrong.
+    """
+    counts, found, at = [window.instructions for window in windows], [], 0
+    for index, visit in enumerate(times):
+        wanted = [part for repeat in visit for part in repeat]
+        while counts[at : at + len(wanted)] != wanted:
+            at += 1
+            if at + len(wanted) > len(counts):
+                raise Unavailable(f"the emulator's counter and the guest's clock disagree from timed sample {index} on")
+        every = windows[at : at + len(wanted)]
+        found.append([(every[i], every[i + 1], every[i + 2]) for i in range(0, len(wanted), 3)])
+        at += len(wanted)
+    return found
+
+
+def operator_windows(windows: Sequence[Window], counts: Sequence[int]) -> list[list[Window]]:
+    """Return the windows of each operator of one profiled inference, and of the rest, of all that it opened.
+
+    `counts` is what the device told: a number an operator and one for the rest. An operator runs in as many windows as
+    it has parts; one that runs nothing, such as a reshape, may have none. Raises `Unavailable` when windows and counts
+    do not agree one after another: an operator whose parts are not in turn cannot be told from others.
+    """
+    inside = list(windows[1:-1])  # between input copy and output copy
+    found = []
+    for count in counts:
+        parts: list[Window] = []
+        while inside and sum(part.instructions for part in parts) < count:
+            parts.append(inside.pop(0))
+        if sum(part.instructions for part in parts) != count:
+            break
+        found.append(parts)
+    if len(found) != len(counts) or any(window.instructions for window in inside):
+        raise Unavailable("operators do not end in turn, so that their cycles cannot be told apart")
+    return found
+
+
+def counts_of(timed: Sequence[Sequence[Phases]], board: Board) -> Counts:
+    """Return what ran in the inference of the median instruction count (the first such, of equal ones)."""
+    every = sorted((repeat[1] for visit in timed for repeat in visit), key=lambda window: window.instructions)
+    median = every[(len(every) - 1) // 2]
+    estimate = models.estimate(median, board.core_info, board.timing)
+    return Counts(
+        mix={name: count for name, count in sorted(estimate.classes.items()) if count},
+        branches_taken=estimate.branches_taken,
+        loads=_plain(median.loads),
+        stores=_plain(median.stores),
+        misses=dict(median.misses),
+        stalls=dict(estimate.stalls),
+        unknown=estimate.unknown,
+    )
+
+
+def _plain(by_region: Mapping[str, int] | None) -> dict[str, int] | None:
+    return None if by_region is None else dict(by_region)
