@@ -15,7 +15,7 @@ def _group(seam: str) -> dict[str, EntryPoint]:
 
 
 def names(seam: str) -> list[str]:
-    """Return the names registered for `seam` ("frameworks", "targets", "stores"), sorted."""
+    """Return the names registered for `seam` ("frameworks", "targets", "meters", "stores"), sorted."""
     return sorted(_group(seam))
 
 

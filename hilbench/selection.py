@@ -11,6 +11,7 @@ from hilbench import catalog, plugins
 from hilbench.catalog.suite import Task
 from hilbench.errors import UsageError
 from hilbench.frameworks.base import Framework
+from hilbench.meters.options import MeterChoice
 from hilbench.places import PLACES
 from hilbench.plan import Plan
 
@@ -37,12 +38,13 @@ class Selection:
     firmware: Path | None = None
     places: tuple[tuple[str, Path], ...] = ()
     profile: bool = False
+    meter: MeterChoice | None = None
 
     def plans(self, suite_path: Path, task: Task) -> list[Plan]:
         """Return one plan for each board and framework. Without a framework, a board's own default is taken."""
         return [
             Plan(suite_path, task.id, choice.board, choice.target, framework.name, framework.options, self.samples,
-                 self.model_folders, self.firmware, self.places, self.profile)
+                 self.model_folders, self.firmware, self.places, self.profile, self.meter)
             for choice in self.boards
             for framework in self.frameworks or (default_framework(choice),)
         ]  # fmt: skip

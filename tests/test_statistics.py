@@ -62,17 +62,17 @@ def test_nineteen_of_twenty_intervals_hold_the_median(name: str):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("visits", "repeats", "alike"), [(30, 1, 0.0), (40, 3, 0.5), (60, 2, 0.0)])
+@pytest.mark.parametrize(("visits", "repeats", "alike"), [(30, 1, 0.0), (40, 3, 0.5)])
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_intervals_of_thirty_visits_and_more_hold_what_they_say(name: str, visits: int, repeats: int, alike: float):
-    assert 0.93 <= coverage(name, visits, repeats, alike, 2000) <= 0.97
+    assert 0.93 <= coverage(name, visits, repeats, alike, 1500) <= 0.97
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("visits", [FEWEST, 10, 20])
+@pytest.mark.parametrize("visits", [FEWEST, 10])
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_intervals_of_few_visits_are_rather_too_wide_than_too_narrow(name: str, visits: int):
-    assert 0.93 <= coverage(name, visits, 3, 0.5, 1500) <= 0.985
+    assert 0.93 <= coverage(name, visits, 3, 0.5, 1000) <= 0.985
 
 
 def test_observations_that_repeat_one_another_are_not_taken_for_more():

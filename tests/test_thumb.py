@@ -19,7 +19,7 @@ from .objdump_classes import Listed, kind, listing
 # What objdump lists of other profiles, and of registers and coprocessors that an instruction cannot have.
 NOT_OF_CORTEX_M = re.compile(
     r"UNPREDICTABLE|undefined|<unknown>|illegal|^blx 0x|^(ldc|stc|cdp|mcr|mrc)\S* 1?[0-9],|^\S+rr\S* |ex[d] |spsr|_hyp|"
-    r"^(vfm[as]l|v[us]dot|crc32|pacg|autg|mcrr|mrrc)|^(orr|ldmia)\S* .*(pc|sp)|, pc, s",
+    r"^(mrs|bxaut|vmov r|vfm[as]l|v[us]dot|crc32|pacg|autg|mcrr|mrrc)|^(orr|ldmia|fldm)\S* .*(pc|sp)|, pc, s",
     re.IGNORECASE,
 )
 CORTEX_M = [name for name in CORES if name != "host"]

@@ -9,6 +9,8 @@
 
 /* A straight run of instructions. Translated again at the same address from the same bytes, it is the same
  * block. */
+struct access;
+
 struct block {
     /* What changes when it runs, and what is read then, first: in one line of the computer's cache. */
     uint64_t executed;
@@ -20,8 +22,9 @@ struct block {
     uint32_t end;
     uint32_t id;
     uint32_t instructions;
-    bool is_beginning; /* of a longer block: QEMU cut this one short */
-    bool told;         /* to the host */
+    bool is_beginning;       /* of a longer block: QEMU cut this one short */
+    bool told;               /* to the host */
+    struct access *accesses; /* one an instruction, where they are counted */
     struct block *same_hash;
     struct block *next;
     uint8_t code[];

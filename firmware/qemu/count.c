@@ -25,7 +25,7 @@
 #define NEWEST_API  4 /* of QEMU 10.0 */
 #define COPYING_API 3 /* from here on qemu_plugin_insn_data() copies */
 
-#define WORD_SHIFT   2u  /* a word of the bus is 1 << 2 bytes */
+#define WORD_BYTES   4u
 #define LONGEST_READ 16u /* an instruction, and what QEMU may have read behind it */
 
 EXPORT int qemu_plugin_version = HB_PLUGIN_API;
@@ -34,12 +34,17 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
 enum region { IN_CODE, IN_DATA, ELSEWHERE, REGIONS };
 enum miss { FETCH_JUMP, FETCH_SEQUENTIAL, READ_CODE, READ_DATA, WRITE_DATA, WRITE_BACK, MISSES };
 
-/* Everything that is counted in a window, in the order in which the host is told. */
-static struct {
-    uint64_t loads[REGIONS];
-    uint64_t stores[REGIONS];
-    uint64_t misses[MISSES];
-} tally;
+/* What an instruction has asked of memory in this window. It loads or it stores, and always as much at a
+ * time. */
+struct access {
+    uint64_t count[REGIONS];
+    uint32_t bytes; /* of one access; 0 before the first */
+    bool writes;
+    struct access *next;
+};
+static struct access *accesses; /* of all instructions that have had one */
+
+static uint64_t misses[MISSES];
 
 static struct {
     uint64_t fd, limit, calibrates, opens, closes, code, code_end, data, data_end, memory;
@@ -107,7 +112,7 @@ static void on_block_fetched(unsigned int vcpu, void *data) {
     for (uint32_t line = block->first_line; line <= block->last_line; line++) {
         if (line != last_line) {
             if (cache_touch(&fetch_cache, line, false) != CACHE_HIT) {
-                tally.misses[line == last_line + 1u ? FETCH_SEQUENTIAL : FETCH_JUMP]++;
+                misses[line == last_line + 1u ? FETCH_SEQUENTIAL : FETCH_JUMP]++;
             }
             last_line = line;
         }
@@ -155,7 +160,10 @@ static void on_opens(unsigned int vcpu, void *data) {
         block->executed = 0;
         block->left = 0;
     }
-    memset(&tally, 0, sizeof tally);
+    for (struct access *access = accesses; access != NULL; access = access->next) {
+        memset(access->count, 0, sizeof access->count);
+    }
+    memset(misses, 0, sizeof misses);
     window_open = true;
     mark->executed = 1;
     previous = mark;
@@ -171,6 +179,20 @@ static void tell_block(struct block *block) {
     record_end();
 }
 
+/* Counted are words: some versions of QEMU load two at once where others load one after the other. */
+static void tell_words(bool writes) {
+    uint64_t words[REGIONS] = {0};
+    for (const struct access *access = accesses; access != NULL; access = access->next) {
+        uint32_t each = access->bytes <= WORD_BYTES ? 1u : access->bytes / WORD_BYTES;
+        for (int region = 0; region < REGIONS && access->writes == writes; region++) {
+            words[region] += access->count[region] * each;
+        }
+    }
+    for (int region = 0; region < REGIONS; region++) {
+        record_u64(words[region]);
+    }
+}
+
 static void tell_window(void) {
     uint64_t instructions = 0;
     for (struct block *block = blocks_all(); block != NULL; block = block->next) {
@@ -181,14 +203,10 @@ static void tell_window(void) {
     }
     record_begin(RECORD_WINDOW);
     record_u64(instructions);
-    for (int region = 0; region < REGIONS; region++) {
-        record_u64(tally.loads[region]);
-    }
-    for (int region = 0; region < REGIONS; region++) {
-        record_u64(tally.stores[region]);
-    }
+    tell_words(false);
+    tell_words(true);
     for (int miss = 0; miss < MISSES; miss++) {
-        record_u64(tally.misses[miss]);
+        record_u64(misses[miss]);
     }
     for (struct block *block = blocks_all(); block != NULL; block = block->next) {
         if (block->executed != 0) {
@@ -221,34 +239,36 @@ static enum region region_of(uint64_t address) {
     return address >= set.code && address < set.code_end ? IN_CODE : ELSEWHERE;
 }
 
-/* Counted are words: some versions of QEMU load two at once where others load one after the other. */
-static enum region tally_access(qemu_plugin_meminfo_t info, uint64_t address, bool writes) {
-    enum region region = region_of(address);
-    unsigned int shift = qemu_plugin_mem_size_shift(info);
-    (writes ? tally.stores : tally.loads)[region] += shift <= WORD_SHIFT ? 1u : 1u << (shift - WORD_SHIFT);
-    return region;
+static void learn(struct access *access, qemu_plugin_meminfo_t info) {
+    access->bytes = 1u << qemu_plugin_mem_size_shift(info);
+    access->writes = qemu_plugin_mem_is_store(info);
+    access->next = accesses;
+    accesses = access;
 }
 
-static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *unused) {
-    (void)vcpu, (void)unused;
-    tally_access(info, address, qemu_plugin_mem_is_store(info));
+static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data) {
+    struct access *access = data;
+    (void)vcpu;
+    if (access->bytes == 0) {
+        learn(access, info);
+    }
+    access->count[region_of(address)]++;
 }
 
-static void on_access_cached(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *unused) {
-    bool writes = qemu_plugin_mem_is_store(info);
-    enum region region = tally_access(info, address, writes);
-    bool cached = region == IN_CODE ? !writes : address >= set.cached && address < set.cached_end;
-    (void)vcpu, (void)unused;
-    if (!cached) {
+static void on_access_cached(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data) {
+    const struct access *access = data;
+    on_access(vcpu, info, address, data);
+    bool in_code = address >= set.code && address < set.code_end;
+    if (in_code ? access->writes : address < set.cached || address >= set.cached_end) {
         return;
     }
     uint32_t first = (uint32_t)address;
-    uint32_t last = first + (1u << qemu_plugin_mem_size_shift(info)) - 1u;
+    uint32_t last = first + access->bytes - 1u;
     for (uint32_t line = first / read_cache.line_bytes; line <= last / read_cache.line_bytes; line++) {
-        enum cache_result result = cache_touch(&read_cache, line, writes);
+        enum cache_result result = cache_touch(&read_cache, line, access->writes);
         if (result != CACHE_HIT) {
-            tally.misses[region == IN_CODE ? READ_CODE : writes ? WRITE_DATA : READ_DATA]++;
-            tally.misses[WRITE_BACK] += result == CACHE_MISS_WRITES_BACK;
+            misses[in_code ? READ_CODE : access->writes ? WRITE_DATA : READ_DATA]++;
+            misses[WRITE_BACK] += result == CACHE_MISS_WRITES_BACK;
         }
     }
 }
@@ -298,10 +318,16 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     qemu_plugin_vcpu_mem_cb_t access = set.read_size != 0 ? on_access_cached
                                        : set.memory != 0  ? on_access
                                                           : NULL;
+    if (access != NULL && block->accesses == NULL) {
+        block->accesses = calloc(instructions, sizeof *block->accesses);
+        if (block->accesses == NULL) {
+            abort(); /* no memory is left on this computer */
+        }
+    }
     for (size_t i = 0; i < instructions && access != NULL; i++) {
         /* Loads alone (QEMU_PLUGIN_MEM_R) are never called back in QEMU 7.2. */
         qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(tb, i), access, QEMU_PLUGIN_CB_NO_REGS,
-                                         QEMU_PLUGIN_MEM_RW, NULL);
+                                         QEMU_PLUGIN_MEM_RW, &block->accesses[i]);
     }
     if (instructions == 1) {
         qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(tb, 0), on_lone_access,

@@ -80,12 +80,12 @@ class Timing(Strict):
     code: CodeTiming
     data: DataTiming
     instruction_cache: CacheTiming | None = None
-    data_cache: CacheTiming | None = None
+    data_cache: CacheTiming | None = Field(default=None, validate_default=True)
 
     @field_validator("data_cache")
     @classmethod
     def _there(cls, cache: CacheTiming | None, info: ValidationInfo) -> CacheTiming | None:
         data = info.data.get("data")
         if data and data.cached and cache is None:
-            raise ValueError("'data.cached' needs it")
+            raise ValueError("'data.cached' needs a 'data_cache'")
         return cache

@@ -33,8 +33,8 @@ def peak_of(model: Model) -> Peak | None:
 def peak(graph: Graph) -> Peak | None:
     """Return where most bytes of tensors are alive; None for a graph without operators, or with tensors of any size.
 
-    Inputs are there from the first operator on, outputs until the last. What is neither an input nor made by an operator
-    keeps what it holds from one inference to the next. Constants take no RAM.
+    Inputs are there from the first operator on, outputs until the last. What is neither an input nor made by any
+    operator keeps what it holds from one inference to the next. Constants take no RAM.
     """
     last_step = len(graph.operators) - 1
     first = dict.fromkeys(graph.inputs, 0)

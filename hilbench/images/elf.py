@@ -68,7 +68,8 @@ class Section:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes by part. Every allocated section counts once: to the stack, to the agent, or else to the model.
+    """Bytes by part. Every allocated section counts once: to the stack, to the agent, or else to the model:
+    that is here also its kernels and its runtime, which `parts` tells apart.
 
     `flash_*` is what must be kept when power is off: code, constants, and the initial values of data. `ram_*` is what
     is written while running: data and zero-initialised data. `stack_reserved` is the model's stack, which is in neither

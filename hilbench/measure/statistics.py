@@ -101,11 +101,11 @@ def median_interval(visits: Visits | Floats) -> tuple[float, float] | None:
         return None
     order = np.argsort(values, axis=None, kind="stable")
     ordered, visit = values.ravel()[order], order // repeats
-    lowers, uppers = [], []
+    half, lowers, uppers = values.size / 2, [], []
     for drawn in _resamples(count, values.size):
-        reached = 2 * np.cumsum(drawn[:, visit], axis=1)
-        lowers.append(ordered[(reached >= values.size).argmax(axis=1)])
-        uppers.append(ordered[(reached > values.size).argmax(axis=1)])
+        reached = np.cumsum(drawn[:, visit], axis=1, dtype=np.int32)
+        lowers.append(ordered[(reached < half).sum(axis=1)])
+        uppers.append(ordered[(reached <= half).sum(axis=1)])
     return _expanded(np.concatenate(lowers), count)[0], _expanded(np.concatenate(uppers), count)[1]
 
 
@@ -118,11 +118,11 @@ def mean_interval(values: Sequence[float] | Floats) -> tuple[float, float] | Non
     return _expanded(np.concatenate(means), len(array))
 
 
-def _resamples(count: int, width: int) -> Iterator[NDArray[np.int64]]:
+def _resamples(count: int, width: int) -> Iterator[NDArray[np.int32]]:
     """Yield how often each of `count` things was drawn, a row a resample, so many rows at a time as `width` allows.
 
-    The draws are raw numbers of PCG64, whose stream numpy promises never to change (NEP 19), times `count` over 2**32:
-    one record gives one interval, to the bit, on every machine.
+    The draws are raw numbers of PCG64, whose stream numpy promises never to change (NEP 19), times `count` over 2**32,
+    so they are the same everywhere; and since a median is picked and not summed, its interval is so to the bit.
     """
     generator = np.random.PCG64(_SEED)
     done = 0
@@ -131,7 +131,7 @@ def _resamples(count: int, width: int) -> Iterator[NDArray[np.int64]]:
         raw = np.asarray(generator.random_raw(rows * count), dtype=np.uint64) >> np.uint64(32)
         drawn = (raw * np.uint64(count) >> np.uint64(32)).astype(np.int64).reshape(rows, count)
         cells = drawn + np.arange(rows)[:, None] * count
-        yield np.bincount(cells.ravel(), minlength=rows * count).reshape(rows, count)
+        yield np.bincount(cells.ravel(), minlength=rows * count).astype(np.int32).reshape(rows, count)
         done += rows
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from hilbench import bench, catalog
 from hilbench.errors import HilbenchError, Unavailable, UnsupportedModel, UsageError
+from hilbench.meters.options import parse_meter
 from hilbench.plan import Plan
 from hilbench.pytest_plugin import OUTCOMES
 from hilbench.pytest_plugin.options import number, place, places, value
@@ -45,6 +46,7 @@ def selection(config: pytest.Config) -> Selection:
                 firmware=Path(firmware) if firmware else None,
                 places=find_places(places(config)),
                 profile=bool(value(config, "hil_profile")),
+                meter=parse_meter(meter) if (meter := value(config, "hil_meter")) else None,
             )
         except (HilbenchError, ValueError) as error:
             raise pytest.UsageError(str(error)) from None

@@ -128,8 +128,9 @@ class SimulatedPpk2(Server):
         stream[list(self._faults.overload)] |= 0x3FFF | 4 << 14
         skipped, begin, step = 0, time.monotonic(), 1000
         for start in range(0, len(stream), step):
-            piece = b""
-            for index in range(start, min(start + step, len(stream))):
+            faultless = self._faults == Faults()
+            piece = stream[start : start + step].tobytes() if faultless else b""
+            for index in range(start, start if faultless else min(start + step, len(stream))):
                 if index == self._faults.unplugged_at:
                     self.send(piece)
                     self.unplug()

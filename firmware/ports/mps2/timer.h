@@ -18,8 +18,9 @@ void hb_vernier_read(volatile uint32_t *counter, hb_vernier *vernier);
 /* Measures the cost of an empty window. */
 void hb_timer_init(void);
 
-/* Marks for a counter in the emulator: they do nothing. What lies between a mark and the vernier's read beside it
- * takes the same number of instructions each time, so that it is part of the cost of an empty window. */
+/* Marks for a counter in the emulator: they do nothing. What lies between a mark and the vernier's read
+ * beside it takes the same number of instructions each time, so that it is part of the cost of an empty
+ * window. */
 void hb_window_opens(void);
 void hb_window_closes(void);
 void hb_window_calibrates(void);

@@ -18,8 +18,8 @@ class InOrder:
     """A model of one such core.
 
     `issue(one, previous)` is for how many cycles an instruction keeps the next from issuing, `advance(one)` how many
-    cycles later than its other operands those of `late` are needed, `early(one)` how much earlier a shifted operand
-    is; an address is needed `address_early` cycles before. `refill(last, went)` is what branches cost.
+    cycles later than its other operands those of `late` are needed. An address is needed `address_early` cycles before
+    the others, a shifted operand one. `refill(last, went)` is what branches cost.
     """
 
     name: str
@@ -59,7 +59,8 @@ class InOrder:
 
     def _earliest(self, one: Instruction, ready: dict[int, int]) -> int:
         """Return the first cycle in which all operands are there when they are needed."""
-        wanted = [ready.get(register, 0) + int(one.shifted) for register in one.reads]
-        wanted += [ready.get(register, 0) - self.advance(one) for register in one.late]
-        wanted += [ready.get(register, 0) + self.address_early for register in one.address if register in ready]
+        known = ready.keys()
+        wanted = [ready[register] + int(one.shifted) for register in one.reads & known]
+        wanted += [ready[register] - self.advance(one) for register in one.late & known]
+        wanted += [ready[register] + self.address_early for register in one.address & known]
         return max(wanted, default=0)
