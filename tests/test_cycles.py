@@ -308,7 +308,7 @@ timing:
         ("ways: 128", "ways: 3", "mine.yaml:14: timing.instruction_cache.ways: 1024 bytes are not sets of 3 lines"),
         ("line: 8", "line: 12", "mine.yaml:14: timing.instruction_cache.ways: 1024 bytes are not sets of 128 lines"),
         ("0, source: manual}", "0, source: m, cached: {first: 2K, end: 1K}}", "timing.data.cached.end: the end is not"),
-        ("0, source: manual}", "0, source: m, cached: {first: 0, end: 1K}}", "timing: 'data.cached' needs a 'data_cache'"),
+        ("0, source: manual}", "0, source: m, cached: {first: 0, end: 1K}}", "timing: 'data.cached' needs a"),
     ],
 )  # fmt: skip
 def test_a_typo_in_timing_is_told_with_its_line(tmp_path: Path, old: str, new: str, told: str):

@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import ROOT, run_python
 
-ROOMS = ("catalog", "frameworks", "images", "targets", "link", "measure", "records", "reports")
+ROOMS = ("catalog", "frameworks", "images", "targets", "link", "measure", "meters", "records", "reports")
 
 
 def tool(name: str) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hilbench.errors import MeterError
 from hilbench.meters.base import Block, Capture
+from hilbench.meters.joulescope import _Track
 from hilbench.meters.lpm01a_stream import Decoder as Lpm01aDecoder
 from hilbench.meters.ppk2_stream import Calibration
 from hilbench.meters.ppk2_stream import Decoder as Ppk2Decoder
@@ -119,6 +120,24 @@ def test_samples_that_a_ppk2_lost_keep_their_place():
     assert len(current) == 100
     assert list(np.flatnonzero(np.isnan(current))) == list(range(20, 30))
     assert list(np.flatnonzero(trigger)) == list(range(50, 100))
+
+
+def test_samples_lost_right_before_a_change_of_range_keep_their_place_too():
+    stream = words(np.repeat([0.0005, 0.02], 30), np.zeros(60, bool), VOLTS)
+    data = np.delete(stream, range(25, 30)).tobytes()
+    current, _, _ = decoded("ppk2", data, range(0, len(data), 4))
+    assert list(np.flatnonzero(np.isnan(current))) == list(range(25, 30))
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40), st.data())
+def test_bits_of_a_joulescope_are_those_that_it_sent(bits, data):
+    track = _Track(bits=True)
+    whole = np.array(bits + [False] * (-len(bits) % 8))
+    cut = 8 * data.draw(st.integers(0, len(whole) // 8))
+    for first, piece in ((0, whole[:cut]), (cut, whole[cut:])):
+        track.add({"sample_id": 900 + first, "decimate_factor": 1, "data": np.packbits(piece, bitorder="little")})
+    ids = np.arange(898, 900 + len(whole) + 2)
+    assert list(track.at(ids, -1.0)) == [-1, -1, *whole.astype(int), -1, -1]
 
 
 def test_spikes_of_a_change_of_range_are_no_samples():

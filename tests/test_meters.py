@@ -190,6 +190,24 @@ def test_a_meter_unplugged_on_the_way_leaves_the_rest_of_the_run_alone(driver: s
     assert outcome.facts["meter"]
 
 
+def test_a_meter_that_dies_before_the_recording_is_a_reason_too():
+    with SimulatedPpk2(board()) as simulated:
+        choice = MeterChoice("ppk2", Ppk2Settings(port=simulated.port, voltage=VOLTS))
+        with metered(choice) as metering:
+            simulated.unplug()
+            with metering.recording():
+                pass
+            outcome = metering.outcome([[Timed(0, 0.01)]])
+    assert "gone" in outcome.missing["energy"]
+
+
+def test_pauses_in_which_the_agent_works_are_no_idle_time():
+    # Two repeats an input, 1 ms apart; the host's next input takes 10 ms.
+    seen = Board((0.01,) * 6, (0.01, 0.001) * 3 + (0.01,))
+    outcome, _ = with_ppk2(seen)
+    assert outcome.metrics["idle_power"].n == 4
+
+
 def test_a_run_that_fails_still_lets_go_of_the_meter():
     with SimulatedPpk2(board()) as simulated:
         choice = MeterChoice("ppk2", Ppk2Settings(port=simulated.port, voltage=VOLTS))

@@ -42,7 +42,8 @@ struct access {
     bool writes;
     struct access *next;
 };
-static struct access *accesses; /* of all instructions that have had one */
+static uint64_t data_bytes, code_bytes; /* of the regions */
+static struct access *accesses;         /* of all instructions that have had one */
 
 static uint64_t misses[MISSES];
 
@@ -232,11 +233,12 @@ static void on_closes(unsigned int vcpu, void *data) {
 
 /* ---- memory */
 
-static enum region region_of(uint64_t address) {
-    if (address >= set.data && address < set.data_end) {
-        return IN_DATA;
-    }
-    return address >= set.code && address < set.code_end ? IN_CODE : ELSEWHERE;
+static bool in_data(uint64_t address) {
+    return address - set.data < data_bytes; /* unsigned: what lies before is far behind */
+}
+
+static bool in_code(uint64_t address) {
+    return address - set.code < code_bytes;
 }
 
 static void learn(struct access *access, qemu_plugin_meminfo_t info) {
@@ -252,14 +254,14 @@ static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t ad
     if (access->bytes == 0) {
         learn(access, info);
     }
-    access->count[region_of(address)]++;
+    access->count[in_data(address) ? IN_DATA : in_code(address) ? IN_CODE : ELSEWHERE]++;
 }
 
 static void on_access_cached(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data) {
     const struct access *access = data;
     on_access(vcpu, info, address, data);
-    bool in_code = address >= set.code && address < set.code_end;
-    if (in_code ? access->writes : address < set.cached || address >= set.cached_end) {
+    bool of_code = in_code(address);
+    if (of_code ? access->writes : address < set.cached || address >= set.cached_end) {
         return;
     }
     uint32_t first = (uint32_t)address;
@@ -267,7 +269,7 @@ static void on_access_cached(unsigned int vcpu, qemu_plugin_meminfo_t info, uint
     for (uint32_t line = first / read_cache.line_bytes; line <= last / read_cache.line_bytes; line++) {
         enum cache_result result = cache_touch(&read_cache, line, access->writes);
         if (result != CACHE_HIT) {
-            misses[in_code ? READ_CODE : access->writes ? WRITE_DATA : READ_DATA]++;
+            misses[of_code ? READ_CODE : access->writes ? WRITE_DATA : READ_DATA]++;
             misses[WRITE_BACK] += result == CACHE_MISS_WRITES_BACK;
         }
     }
@@ -382,6 +384,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
          !cache_make(&read_cache, (uint32_t)set.read_size, read_line, (uint32_t)set.read_ways))) {
         return refuse("not a cache", "");
     }
+    data_bytes = set.data_end - set.data;
+    code_bytes = set.code_end - set.code;
     records_open((int)set.fd, set.limit);
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
     return 0;

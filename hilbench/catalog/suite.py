@@ -21,6 +21,7 @@ Metric = Literal[
     "ram",
     "arena",
     "stack",
+    "energy",
 ]
 METRICS: tuple[str, ...] = get_args(Metric)
 """The metrics that `expect:` can set limits to; each in the unit of its record entry."""

@@ -2,7 +2,7 @@
 
 They carry a time stamp in ms every 1000 samples. What lies between two of them is checked against it: samples
 that are missing get their places, but which they are is not known: all between the two stamps counts as lost. So does
-what comes after the last stamp.
+what comes after the last stamp, such as the numbers of the summary at the end.
 """
 
 from __future__ import annotations
@@ -100,7 +100,6 @@ class Decoder:
     def __init__(self, rate_hz: float, volts: float, *, energy: bool) -> None:
         self._samples = _Samples(rate_hz, volts, energy=energy)
         self._rest = b""
-        self._ended = False
         self._rise = b""
 
     def feed(self, data: bytes) -> Block:
@@ -118,7 +117,7 @@ class Decoder:
         return self._samples.block(last=True)
 
     def _line(self, line: bytes) -> None:
-        if self._ended or not line:
+        if not line:
             return
         if found := _SAMPLE.fullmatch(line):
             self._samples.add(float(found[1]) * 10.0 ** int(found[2]))
@@ -128,9 +127,7 @@ class Decoder:
             self._rise = self._rise or found[1]
             if found[1] == self._rise:
                 self._samples.rise()
-        elif line == b"end":
-            self._ended = True  # a summary follows, whose numbers look like samples
         elif line.startswith(b"error"):
             raise MeterError(f"the LPM01A reports: {line.decode('ascii', 'replace')}")
-        elif not line.startswith((b"PowerShield", b"ack", b"event", b"pwr", b"summary")):
+        elif not line.startswith((b"PowerShield", b"ack", b"event", b"pwr", b"end", b"summary")):
             self._samples.lose()

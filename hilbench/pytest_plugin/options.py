@@ -36,7 +36,11 @@ OPTIONS = (
     *(Option(place.flag, place.ini, place.help, "path", "PATH") for place in PLACES),
     Option("--hil-store", "hil_store", "keep records here (default: .hilbench/records)", "path", "STORE"),
     Option(
-        "--hil-meter", "hil_meter", "measure energy with this power meter, such as ppk2:port=/dev/ttyACM0", "string", "METER"
+        "--hil-meter",
+        "hil_meter",
+        "measure energy with a power meter, such as ppk2:port=/dev/ttyACM0",
+        "string",
+        "METER",
     ),
     Option("--hil-profile", "hil_profile", "also show what each operator of a model takes", "flag"),
     Option("--hil-require", "hil_require", "what cannot be run here fails instead of being skipped", "flag"),
