@@ -242,6 +242,19 @@ class TestAgent:
         assert len(windows) == 9
         assert windows[:3] == windows[3:6] == windows[6:]
 
+    def test_more_counts_than_are_kept_are_told(self, image_cache, monkeypatch):
+        monkeypatch.setattr(counting, "_LIMIT_BYTES", 20_000)
+        image = firmware_images.make("mps2-an386", image_cache, "echo")
+        with pytest.raises(Unavailable, match="more counts than are kept"):
+            agent_windows(image, "mps2-an386", [INPUT] * 30, repeats=4)
+
+    def test_nothing_is_left_open(self, image_cache):
+        image = firmware_images.make("mps2-an386", image_cache, "echo")
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        with pytest.raises(RuntimeError), Qemu().count(image.path, M4, AN386, MEMORY):
+            raise RuntimeError
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
     def test_qemu_offers_counting(self):
         assert isinstance(Qemu(), Counting)
 

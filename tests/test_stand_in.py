@@ -69,6 +69,7 @@ def test_operators_take_estimated_cycles_that_make_up_the_whole(nano33: Record):
     assert profile.total_cycles == pytest.approx(nano33.metrics["cycles"].value, rel=0.01)
     assert sum(profile.shares()) == pytest.approx(1)
     assert profile.error == nano33.metrics["cycles"].error
+    assert "nobody publishes" in (profile.error or ""), "the doubt about its memories is told"
 
 
 def test_without_a_compiler_for_the_counter_there_is_a_lower_bound_and_the_reason(monkeypatch: pytest.MonkeyPatch):

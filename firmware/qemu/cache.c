@@ -25,14 +25,14 @@ bool cache_make(struct cache *cache, uint32_t size_bytes, uint32_t line_bytes, u
 
 enum cache_result cache_touch(struct cache *cache, uint32_t line, bool writes) {
     uint32_t *set = cache->lines + (size_t)(line % cache->sets) * cache->ways;
-    uint32_t way = 0;
-    while (way < cache->ways - 1u && set[way] >> 1 != line) {
-        way++;
+    uint32_t there = set[0];
+    /* All lines up to the one that is looked for, or else the oldest, move one place back. */
+    for (uint32_t way = 1; way < cache->ways && there >> 1 != line; way++) {
+        uint32_t next = set[way];
+        set[way] = there;
+        there = next;
     }
-    /* Found at `way`, or that is the oldest. */
-    uint32_t there = set[way];
     bool hit = there >> 1 == line;
-    memmove(set + 1, set, way * sizeof *set);
     set[0] = (line << 1) | (hit ? there & 1u : 0u) | (writes ? 1u : 0u);
     if (hit) {
         return CACHE_HIT;

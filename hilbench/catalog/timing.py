@@ -71,16 +71,24 @@ class DataTiming(MemoryTiming):
     cached: CachedRange | None = None
 
 
+class Doubt(Strict):
+    """What makes estimates for this board worse than the model of its core is: `bound` 0.25 is ±25 %."""
+
+    bound: float = Field(gt=0, le=1, allow_inf_nan=False, description="relative error, such as 0.25")
+    why: str = Field(min_length=1, description="what is not known of the memories")
+
+
 class Timing(Strict):
     """The memory system of a board. A cache of instructions or data lies between the core and `code`.
 
-    The data cache also holds what `data.cached` says.
+    The data cache also holds what `data.cached` says. `doubt` widens the bound of the core's model.
     """
 
     code: CodeTiming
     data: DataTiming
     instruction_cache: CacheTiming | None = None
     data_cache: CacheTiming | None = Field(default=None, validate_default=True)
+    doubt: Doubt | None = None
 
     @field_validator("data_cache")
     @classmethod

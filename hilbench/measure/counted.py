@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hilbench.catalog.board import Board
+from hilbench.catalog.timing import Doubt
 from hilbench.counts import Probe, Window
 from hilbench.errors import Unavailable
 from hilbench.measure import cycles as models
@@ -72,10 +73,27 @@ class Estimator:
         }
         return EstimatedTimes(metrics, tuple(tuple(visit) for visit in inference))
 
+    @property
+    def bound(self) -> float:
+        """The relative error that is stated: that of the core's model, or what is not known of the memories."""
+        doubt = self._doubt
+        return doubt.bound if doubt else self.model.bound
+
+    @property
+    def error(self) -> str:
+        """What is known of the error, in words."""
+        doubt = self._doubt
+        return f"±{doubt.bound * 100:g} %: {doubt.why}" if doubt else self.model.error
+
+    @property
+    def _doubt(self) -> Doubt | None:
+        doubt = self.board.timing.doubt if self.board.timing else None
+        return doubt if doubt and doubt.bound > self.model.bound else None
+
     def operators(self, rows: Sequence[Sequence[Sequence[Window]]]) -> OperatorCycles:
         """Return the cycles of operators, each of which is the windows that it ran in."""
         cycles = [[sum(self.cycles(window) for window in windows) for windows in row] for row in rows]
-        return OperatorCycles(cycles, self.model.name, self.model.error)
+        return OperatorCycles(cycles, self.model.name, self.error)
 
     def _metric(self, cycles: Sequence[Sequence[float]], unit: str) -> Metric:
         assert self.board.clock_hz, "the catalog refuses a board with a core but no clock"
@@ -84,8 +102,7 @@ class Estimator:
             if unit == "s"
             else summary(cycles, "cycles", "estimated")
         )
-        said = {"model": self.model.name, "error": self.model.error, "bound": self.model.bound}
-        return metric.model_copy(update=said)
+        return metric.model_copy(update={"model": self.model.name, "error": self.error, "bound": self.bound})
 
 
 def estimator(board: Board) -> Estimator | None:

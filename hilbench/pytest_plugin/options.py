@@ -38,7 +38,7 @@ OPTIONS = (
     Option(
         "--hil-meter",
         "hil_meter",
-        "measure energy with a power meter, such as ppk2:port=/dev/ttyACM0",
+        "measure energy with a power meter: docs/energy.md",
         "string",
         "METER",
     ),

@@ -22,6 +22,7 @@ NOPS = 1000
 _BLOCK, _WINDOW, _CALIBRATES, _FULL, _LOST = range(1, 6)
 _MAGIC = b"HBCOUNT1"
 _HEADER = struct.Struct("<8sQI")
+HEADER_BYTES = _HEADER.size
 _RECORD = struct.Struct("<III")
 _CRC = struct.Struct("<I")
 _BLOCK_FACTS = struct.Struct("<III")
@@ -48,6 +49,11 @@ def read_windows(data: bytes, memory: bool, caches: bool) -> list[Window]:
     for kind, payload in _records(data):
         _read(kind, payload, reading, memory, caches)
     return [window for run in reading.windows for window in _calibrated(run)]
+
+
+def records_bytes(header: bytes) -> int:
+    """Return how many bytes of records follow a header; what is in the file behind them is still being written."""
+    return int(_HEADER.unpack(header)[1]) if len(header) == HEADER_BYTES else 0
 
 
 def _records(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -22,7 +22,7 @@ from hilbench.images.cache import workspace
 from hilbench.images.elf import Elf
 from hilbench.images.toolchain import clean_environment
 from hilbench.programs import run
-from hilbench.targets.count_records import read_windows
+from hilbench.targets.count_records import HEADER_BYTES, read_windows, records_bytes
 from hilbench.targets.process import OUTPUT_LIMIT_BYTES
 
 FLAGS = ("-std=c11", "-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
@@ -55,8 +55,9 @@ class Counter:
 
     def windows(self) -> list[Window]:
         """Return the windows that have closed so far, in their order; raises what `read_windows` raises."""
-        data = os.pread(self.fd, os.fstat(self.fd).st_size, 0)
-        return read_windows(data, _sees_memory(self.probe), self.probe.caches is not None)
+        header = os.pread(self.fd, HEADER_BYTES, 0)
+        records = os.pread(self.fd, min(records_bytes(header), OUTPUT_LIMIT_BYTES), HEADER_BYTES)
+        return read_windows(header + records, _sees_memory(self.probe), self.probe.caches is not None)
 
 
 @contextlib.contextmanager
