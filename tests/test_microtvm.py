@@ -346,7 +346,7 @@ def test_the_time_to_read_an_archive_grows_no_faster_than_the_archive(name: str,
         "except ModelError: pass"
     )
     done = subprocess.run([sys.executable, "-c", code, folder, tmp_path], cwd=resources.FIRMWARE.parent,
-                          capture_output=True, text=True, check=False)  # fmt: skip
+                          capture_output=True, text=True, check=False, timeout=120)  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 

@@ -25,7 +25,9 @@ def print_profiles(console: Console, group: Sequence[Record]) -> None:
             tables.setdefault((*names, profile.unit, profile.basis), []).append((record, profile))
     for columns in tables.values():
         record, first = columns[0]
-        cycles = f"cycles estimated ({first.error}), " if first.total_cycles is not None else ""
+        cycles = (
+            f"cycles estimated ({(first.error or '').partition(':')[0]}), " if first.total_cycles is not None else ""
+        )
         console.print()
         title = f"operators of {record.task} on {record.board.id}, {cycles}{first.unit} {first.basis}"
         console.print(Text(title, "bold"))
