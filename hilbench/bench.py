@@ -189,11 +189,11 @@ def _counted(timed: Timed, board: Board) -> tuple[Counts | None, EstimatedTimes 
     """
     if timed.uncounted:
         raise Unavailable(timed.uncounted)
-    if timed.windows is None:
+    if timed.windows is None or timed.first is None:
         return None, None
     warmup, *visits = matched(timed.windows, [timed.warmup.times, *(visit.times for visit in timed.visits)])
     estimates = estimator(board)
-    return counts_of(visits, board), estimates.times(warmup, visits) if estimates else None
+    return counts_of(visits, timed.first, board), estimates.times(warmup, visits) if estimates else None
 
 
 def _energy(outcome: Outcome, latency: Metric, board: Board) -> dict[str, Metric]:

@@ -8,7 +8,7 @@ from hilbench.errors import Unavailable, UnstableOutput
 from hilbench.execute import Progress, counted_device, device
 from hilbench.images.image import Image
 from hilbench.link.client import Client
-from hilbench.measure.counted import estimator, operator_windows
+from hilbench.measure.counted import estimator, operator_windows, probe
 from hilbench.measure.profile import Profile, profile_of
 from hilbench.plan import Setting
 
@@ -29,7 +29,7 @@ def profile(
         estimates = estimator(board)
         if estimates is None:
             raise Unavailable("the board's file does not describe its memories")
-        with counted_device(setting, image) as (client, running):
+        with counted_device(setting, image, probe(board)) as (client, running):
             counts, rows, seen = [], [], len(running.windows())
             for index in range(len(chosen)):
                 counts.append(_counts(client, chosen, index, progress))

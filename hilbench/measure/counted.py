@@ -7,7 +7,7 @@ times that the device told, to the instruction, are not used.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hilbench.catalog.board import Board
 from hilbench.catalog.timing import Doubt
@@ -27,15 +27,15 @@ Phases = tuple[Window, Window, Window]
 class Counts(Part):
     """What ran in the timed inference of the median instruction count.
 
-    `mix`: instructions by class. `loads` and `stores`: accesses by region of memory, None where they were not counted.
+    `mix`: instructions by class. `loads` and `stores`: words by region of memory, in the first inference of all.
     `misses`: those of the simulated caches. `stalls`: cycles that the board's memory made it wait, by cause, where
     cycles were estimated. `unknown`: instructions that the decoder does not know.
     """
 
     mix: dict[str, int]
     branches_taken: int
-    loads: dict[str, int] | None
-    stores: dict[str, int] | None
+    loads: dict[str, int]
+    stores: dict[str, int]
     misses: dict[str, int]
     stalls: dict[str, float]
     unknown: int
@@ -120,7 +120,7 @@ def estimator(board: Board) -> Estimator | None:
 
 def probe(board: Board) -> Probe:
     """Return what has to be counted for `board`."""
-    return replace(models.probe(board.timing), memory=True)
+    return models.probe(board.timing)
 
 
 def matched(windows: Sequence[Window], times: Times) -> list[list[Phases]]:
@@ -163,21 +163,20 @@ def operator_windows(windows: Sequence[Window], counts: Sequence[int]) -> list[l
     return found
 
 
-def counts_of(timed: Sequence[Sequence[Phases]], board: Board) -> Counts:
-    """Return what ran in the inference of the median instruction count (the first such, of equal ones)."""
+def counts_of(timed: Sequence[Sequence[Phases]], first: Window, board: Board) -> Counts:
+    """Return what ran in the inference of the median instruction count (the first such, of equal ones).
+
+    `first` is the window of the first inference, its accesses to memory counted.
+    """
     every = sorted((repeat[1] for visit in timed for repeat in visit), key=lambda window: window.instructions)
     median = every[(len(every) - 1) // 2]
     estimate = models.estimate(median, board.core_info, board.timing)
     return Counts(
         mix={name: count for name, count in sorted(estimate.classes.items()) if count},
         branches_taken=estimate.branches_taken,
-        loads=_plain(median.loads),
-        stores=_plain(median.stores),
+        loads=dict(first.loads or {}),
+        stores=dict(first.stores or {}),
         misses=dict(median.misses),
         stalls=dict(estimate.stalls),
         unknown=estimate.unknown,
     )
-
-
-def _plain(by_region: Mapping[str, int] | None) -> dict[str, int] | None:
-    return None if by_region is None else dict(by_region)
