@@ -68,12 +68,14 @@ def execute(setting: Setting, image: Image, inputs: Sequence[bytes], progress: P
             inference.output
             for inference in _collect(client.infer(inputs, depth=2), "inference", len(inputs), progress)
         )
+        (again,) = client.infer(inputs[:1])
         # The model may only know its arena once it has run.
         arena_bytes = client.hello(within_s=HELLO_S).arena_bytes
-    for inference in (timed.warmup, *timed.visits):
+    every = (timed.warmup, *timed.visits)
+    for inference, when in [(again, "at its end"), *((visit, "while it was timed") for visit in every)]:
         if inference.output != outputs[inference.index]:
             raise UnstableOutput(
-                f"sample {inference.index} gave one output while it was timed and another in the accuracy run",
+                f"sample {inference.index} gave one output in the accuracy run and another {when}",
                 hint="the model keeps state between inferences, or writes where it should not",
             )
     energy = metering.outcome(_metered_visits(timed, setting.plan.board))
