@@ -47,11 +47,12 @@ def estimated_energy(latency: Metric, power: Power) -> Metric:
     scaled = {name: value * watts for name, value in told.items() if value is not None}
     if latency.ci95 is not None:
         scaled["ci95"] = (latency.ci95[0] * watts, latency.ci95[1] * watts)
-    how = latency.model or f"{latency.basis} latency"
+    how = "estimated" if latency.model else latency.basis
     current = f"{power.active_a * 1e3:g} mA at {power.voltage_v:g} V ({power.source})"
-    error = f"latency: {latency.error}; {_CURRENT_ERROR}" if latency.error else _CURRENT_ERROR
-    words = {"unit": "J", "basis": "estimated", "model": f"{how}; {DATA_SHEET}: {current}", "error": error}
-    return Metric.model_validate(latency.model_dump() | scaled | words)
+    error = f"{_CURRENT_ERROR}; beside the error of the latency" if latency.error else _CURRENT_ERROR
+    words = {"unit": "J", "basis": "estimated", "model": f"{how} {DATA_SHEET}, {current}", "error": error}
+    # The bound of the latency is none of the energy: how far the current is off, nobody knows.
+    return Metric.model_validate(latency.model_dump(exclude={"bound", "precision", "precise"}) | scaled | words)
 
 
 def measured_energy(visits: Sequence[Sequence[Window]], idle: Sequence[Window]) -> dict[str, Metric]:

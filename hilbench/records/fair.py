@@ -40,7 +40,7 @@ def ground(record: Record) -> Ground:
         suite=record.suite,
         task=record.task,
         board=f"{board.id}, {board.core} at {board.clock_hz} Hz",
-        target=f"{target.kind} {target.version}",
+        target=" as ".join(filter(None, (f"{target.kind} {target.version}", target.stand_in))),
         counter=board.counter,
         model=record.model.sha256,
         data=record.dataset.sha256,

@@ -196,10 +196,12 @@ def _notes(records: Iterable[Record]) -> list[str]:
     """Return the small print: what estimates rest on, and what is missing. Each line once."""
     notes: dict[str, None] = {}
     for record in records:
-        latency = record.metrics.get("latency")
+        latency, energy = record.metrics.get("latency"), record.metrics.get("energy")
         if latency and latency.model:
             clock = f" at {record.board.clock_hz / 1e6:g} MHz" if record.board.clock_hz else ""
             notes[f"latency on {record.board.id} is estimated: {latency.model}{clock}; {latency.error}"] = None
+        if energy and energy.model:
+            notes[f"energy on {record.board.id} is estimated: {energy.model}; {energy.error}"] = None
         if latency and (known := shortfall(latency)):
             notes[f"latency of {record.label}: {known}"] = None
         for name, reason in record.missing.items():
