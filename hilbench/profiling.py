@@ -23,12 +23,12 @@ def profile(
 
     In cycles too where they can be estimated. Raises `UnstableOutput` when an output differs.
     """
-    board, operators = setting.plan.board, image.manifest.model.operators
+    board, operators, build_id = setting.plan.board, image.manifest.model.operators, image.manifest.build_id
     chosen = tuple(zip(inputs, outputs, strict=True))[:_PROFILED]
+    estimates = estimator(board)
+    if estimates is None:
+        return profile_of(_all_counts(setting, image, chosen, progress), operators, board, build_id)
     try:
-        estimates = estimator(board)
-        if estimates is None:
-            raise Unavailable("the board's file does not describe its memories")
         with counted_device(setting, image, probe(board)) as (client, running):
             counts, rows, seen = [], [], len(running.windows())
             for index in range(len(chosen)):
@@ -36,12 +36,17 @@ def profile(
                 windows = running.windows()
                 rows.append(operator_windows(windows[seen:], counts[-1]))
                 seen = len(windows)
-        cycles = estimates.operators(rows)
-    except Unavailable:
-        with device(setting, image) as (client, _):
-            counts = [_counts(client, chosen, index, progress) for index in range(len(chosen))]
-        cycles = None
-    return profile_of(counts, operators, board, image.manifest.build_id, cycles)
+    except Unavailable as reason:
+        counts = _all_counts(setting, image, chosen, progress)
+        return profile_of(counts, operators, board, build_id).model_copy(update={"no_cycles": str(reason)})
+    return profile_of(counts, operators, board, build_id, estimates.operators(rows))
+
+
+def _all_counts(
+    setting: Setting, image: Image, chosen: Sequence[tuple[bytes, bytes]], progress: Progress
+) -> list[Sequence[int]]:
+    with device(setting, image) as (client, _):
+        return [_counts(client, chosen, index, progress) for index in range(len(chosen))]
 
 
 def _counts(client: Client, chosen: Sequence[tuple[bytes, bytes]], index: int, progress: Progress) -> Sequence[int]:

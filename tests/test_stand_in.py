@@ -131,6 +131,11 @@ def test_an_operator_is_all_windows_that_it_ran_in():
     assert [[part.instructions for part in parts] for parts in found] == [[10, 20], [], [5], [1]]
 
 
+def test_what_an_interpreter_does_between_operators_is_the_rest():
+    found = operator_windows(windows(9, 3, 30, 4, 5, 1, 9), (30, 5, 8))
+    assert [[part.instructions for part in parts] for parts in found] == [[30], [5], [3, 4, 1]]
+
+
 @pytest.mark.parametrize("counts", [(10, 26, 1), (31, 5, 1), (30, 5), (30, 5, 1, 4)])
 def test_operators_that_cannot_be_told_apart_have_no_cycles(counts: tuple[int, ...]):
     with pytest.raises(Unavailable, match="cannot be told apart"):

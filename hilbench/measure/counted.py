@@ -145,22 +145,32 @@ def matched(windows: Sequence[Window], times: Times) -> list[list[Phases]]:
 def operator_windows(windows: Sequence[Window], counts: Sequence[int]) -> list[list[Window]]:
     """Return the windows of each operator of one profiled inference, and of the rest, of all that it opened.
 
-    `counts` is what the device told: a number an operator and one for the rest. An operator runs in as many windows as
-    it has parts; one that runs nothing, such as a reshape, may have none. Raises `Unavailable` when windows and counts
-    do not agree one after another: an operator whose parts are not in turn cannot be told from others.
+    `counts` is what the device told: a number an operator and one for the rest, which is the last window (compiled
+    models) or one before each operator too (interpreters). Raises `Unavailable` when windows and counts do not agree
+    either way: an operator whose parts are not in turn cannot be told from others.
     """
-    inside = list(windows[1:-1])  # between input copy and output copy
-    found = []
+    inside = windows[1:-1]  # between input copy and output copy
+    for parts, rest in ((inside[:-1], inside[-1:]), (inside[1::2], inside[::2])):
+        found = _in_turn(parts, counts[:-1])
+        if found is not None and sum(window.instructions for window in rest) == counts[-1]:
+            return [*found, list(rest)]
+    raise Unavailable("operators do not end in turn, so that their cycles cannot be told apart")
+
+
+def _in_turn(windows: Sequence[Window], counts: Sequence[int]) -> list[list[Window]] | None:
+    """Return the windows of each operator, one after another; None when they do not add up to `counts`.
+
+    An operator runs in as many windows as it has parts; one that runs nothing, such as a reshape, may have none.
+    """
+    left, found = list(windows), []
     for count in counts:
         parts: list[Window] = []
-        while inside and sum(part.instructions for part in parts) < count:
-            parts.append(inside.pop(0))
+        while left and sum(part.instructions for part in parts) < count:
+            parts.append(left.pop(0))
         if sum(part.instructions for part in parts) != count:
-            break
+            return None
         found.append(parts)
-    if len(found) != len(counts) or any(window.instructions for window in inside):
-        raise Unavailable("operators do not end in turn, so that their cycles cannot be told apart")
-    return found
+    return None if any(window.instructions for window in left) else found
 
 
 def counts_of(timed: Sequence[Sequence[Phases]], first: Window, board: Board) -> Counts:

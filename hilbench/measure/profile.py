@@ -36,8 +36,8 @@ class OperatorCycles:
 class Profile(Part):
     """The operators in the order they run. `rest` is what the runtime takes between them, `rest_cycles` that in cycles.
 
-    `model` and `error` are given where cycles were estimated. It comes from an image of its own, `build_id`: no other
-    number of a record does.
+    `model` and `error` are given where cycles were estimated; `no_cycles` is why they were not, though the board's file
+    allows it. A profile comes from an image of its own, `build_id`: no other number of a record does.
     """
 
     unit: Literal["instructions", "cycles"]
@@ -47,6 +47,7 @@ class Profile(Part):
     rest_cycles: float | None = None
     model: str | None = None
     error: str | None = None
+    no_cycles: str = ""
     n: int
     build_id: str
 

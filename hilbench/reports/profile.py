@@ -22,7 +22,8 @@ def print_profiles(console: Console, group: Sequence[Record]) -> None:
     for record in group:
         if profile := record.profile:
             names = tuple(operator.name for operator in profile.operators)
-            tables.setdefault((*names, profile.unit, profile.basis), []).append((record, profile))
+            key = (*names, profile.unit, profile.basis, profile.error or "")
+            tables.setdefault(key, []).append((record, profile))
     for columns in tables.values():
         record, first = columns[0]
         cycles = (
@@ -34,6 +35,8 @@ def print_profiles(console: Console, group: Sequence[Record]) -> None:
         console.print(_table(columns))
         for row, profile in columns:
             console.print(Text(f"{row.framework.variant} spends most in {_most(profile)}", "dim"))
+            if profile.no_cycles:
+                console.print(Text(f"no cycles of {row.framework.variant}: {profile.no_cycles}", "dim"))
 
 
 def _table(columns: Sequence[tuple[Record, Profile]]) -> Table:
