@@ -74,7 +74,8 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
         counts, estimates = _counted(outcome.timed, plan.board)
         if estimates:
             metrics, cycles = {**metrics, **estimates.metrics}, estimates.cycles
-    metrics |= _energy(outcome, metrics["latency"], plan.board)
+    with _or_missing(missing, "energy"):
+        metrics |= _energy(outcome, metrics["latency"], plan.board)
     if plan.profile:
         with _or_missing(missing, "profile"):
             profiled = _profile(setting, samples, outcome, progress)
@@ -200,8 +201,10 @@ def _energy(outcome: Outcome, latency: Metric, board: Board) -> dict[str, Metric
     """Return what a meter measured, else an estimate from a latency of known error, at a current with a source."""
     if outcome.energy.metrics:
         return dict(outcome.energy.metrics)
-    if board.power is None or (latency.basis != "measured" and latency.bound is None):
+    if board.power is None or outcome.energy.missing or latency.basis == "host":
         return {}
+    if latency.basis == "estimated" and latency.bound is None:
+        raise Unavailable("nobody knows how good the latency is that it would be estimated from")
     return {"energy": estimated_energy(latency, board.power)}
 
 

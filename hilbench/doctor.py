@@ -18,6 +18,7 @@ _TOOLS = (
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi", "building images"),
     ("cmake", "cmake", "building images"),
     ("ninja", "ninja-build", "building images"),
+    ("cc", "gcc libc6-dev", "counting in QEMU, for estimates of time"),
 )
 _PACKAGES = (
     ("apache-tvm", "tvm", "the tvm framework"),

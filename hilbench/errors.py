@@ -28,6 +28,10 @@ import difflib
 from collections.abc import Iterable
 
 
+HINT = "\n  hint: "
+"""What stands between an error and its hint."""
+
+
 def printable(text: str) -> str:
     """Return `text` with what a terminal might act upon (all but newlines) as escapes, such as `\\x1b`."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
@@ -49,7 +53,7 @@ class HilbenchError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}\n  hint: {self.hint}" if self.hint else text
+        return f"{text}{HINT}{self.hint}" if self.hint else text
 
 
 class UsageError(HilbenchError):

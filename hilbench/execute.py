@@ -12,7 +12,16 @@ from typing import TypeVar
 
 from hilbench.catalog.board import Board
 from hilbench.counts import Probe, Window
-from hilbench.errors import LinkClosed, LinkTimeout, TargetCrashed, Unavailable, UnstableOutput
+from hilbench.errors import (
+    LinkClosed,
+    LinkError,
+    LinkTimeout,
+    StoreError,
+    TargetCrashed,
+    TargetError,
+    Unavailable,
+    UnstableOutput,
+)
 from hilbench.images.image import Image
 from hilbench.link.client import Client, DeviceFault, Inference
 from hilbench.measure.counted import probe
@@ -21,7 +30,7 @@ from hilbench.meters.session import Metering, metered
 from hilbench.meters.session import Outcome as Energy
 from hilbench.meters.windows import Timed as Metered
 from hilbench.plan import Setting
-from hilbench.targets.base import Counted, Counting, Running
+from hilbench.targets.base import IDLE, Counted, Counting, Running
 from hilbench.targets.crash import fault_report
 
 Progress = Callable[[str, int, int], None]
@@ -119,9 +128,13 @@ def _counted(setting: Setting, image: Image, inputs: Sequence[bytes], progress: 
         # To look at every access takes twice the time, so that is done in one inference alone.
         with counted_device(setting, image, Probe(memory=True)) as (client, running):
             (_,) = client.infer(inputs[:1])
-            first = running.windows()[-2]  # between the copies of input and output
-    except Unavailable as reason:
-        return None, str(reason)
+            _, first, *_ = running.windows() or (None, None)
+        if first is None or first.instructions != warmup.times[0][1]:
+            raise Unavailable("the emulator's counter and the guest's clock disagree on the first inference")
+    except (Unavailable, StoreError, TargetError, LinkError) as reason:
+        if isinstance(reason, TargetCrashed) and not reason.what.startswith(IDLE):
+            raise
+        return None, str(reason)  # an idle device was only slow: counting takes time
     return Timed(warmup, visits, windows, first), ""
 
 

@@ -16,9 +16,14 @@ from hilbench.records import record as rec
 
 
 def bars(task: Task, samples: Samples) -> dict[str, Bound]:
-    """Return what the suite expects of this run: of accuracy only if all samples were run, since it means all."""
+    """Return what the suite expects of this run: of shares of all samples only if all were run, since it means all."""
     whole = len(samples.inputs) == samples.of
-    return {name: bound for name, bound in task.expect.items() if whole or name != "accuracy"}
+    return {name: bound for name, bound in task.expect.items() if whole or not _is_share(name, bound)}
+
+
+def _is_share(name: str, bound: Bound) -> bool:
+    """Say whether a limit on this metric lets some samples be wrong: a fidelity of 1 holds for each of them."""
+    return name == "accuracy" or (name == "fidelity" and (bound.min or 0.0) < 1.0)
 
 
 def _variant(setting: Setting) -> str:

@@ -309,6 +309,10 @@ timing:
         ("line: 8", "line: 12", "mine.yaml:14: timing.instruction_cache.ways: 1024 bytes are not sets of 128 lines"),
         ("0, source: manual}", "0, source: m, cached: {first: 2K, end: 1K}}", "timing.data.cached.end: the end is not"),
         ("0, source: manual}", "0, source: m, cached: {first: 0, end: 1K}}", "timing: 'data.cached' needs a"),
+        ("line: 8, ways: 128", "line: 2, ways: 512", "lines of 2 bytes (a power of two, 4 or more)"),
+        ("width: 8", "width: 2", "timing.code.width: a read brings a power of two of bytes, 4 or more"),
+        ("wait_states: 0, source: manual}",
+         "wait_states: 1, source: m}\n  data_cache: {size: 1K, line: 8, ways: 1, source: m}", "cannot be told from"),
     ],
 )  # fmt: skip
 def test_a_typo_in_timing_is_told_with_its_line(tmp_path: Path, old: str, new: str, told: str):

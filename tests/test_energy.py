@@ -26,7 +26,7 @@ def test_an_estimate_is_current_times_voltage_times_latency_and_names_its_source
     assert [energy.min, energy.max] == pytest.approx([0.1 * 3.3 * 0.019, 0.1 * 3.3 * 0.021])
     assert energy.ci95 == pytest.approx((0.33 * 0.0195, 0.33 * 0.0205))
     assert "estimated latency" in energy.model and "DS0000 rev 1" in energy.model
-    assert "not known" in energy.error and "beside the error of the latency" in energy.error
+    assert "not known" in energy.error and "the error of the latency comes on top" in energy.error
 
 
 def test_energy_of_a_measured_latency_is_an_estimate_all_the_same():
@@ -44,7 +44,7 @@ def test_no_energy_from_what_is_no_board_s_latency(wrong: dict[str, str]):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"source": ""}, {"active_a": 108}, {"active_a": 0}, {"voltage_v": 3300}, {"current": 1}, {"idle_a": float("nan")}],
+    [{"source": ""}, {"active_a": 108}, {"active_a": 0}, {"voltage_v": 3300}, {"current": 1}, {"idle_a": 0.001}],
 )
 def test_a_current_needs_a_source_and_a_sensible_size(wrong: dict[str, object]):
     with pytest.raises(ValidationError):

@@ -84,6 +84,18 @@ def test_a_row_whose_fidelity_is_not_known_is_not_ranked_either():
     assert unsure.reason.startswith("fidelity was expected but is not available")
 
 
+def test_estimates_of_two_models_are_neither_ranked_by_nor_in_one_column():
+    def by(model: str, value: float) -> Record:
+        cycles = Metric(value=value, unit="cycles", basis="estimated", model=model, bound=0.15)
+        record = variant(model, instructions=value)
+        return record.model_copy(update={"metrics": {**record.metrics, "cycles": cycles}})
+
+    assert fair.rank([by("one", 2e6), by("one", 1e6)]).metric == "cycles"
+    assert fair.rank([by("one", 2e6), by("other", 1e6)]).metric == "instructions"
+    heading = next(line for line in printed([by("one", 2e6), by("other", 1e6)]).splitlines() if "framework" in line)
+    assert heading.count("cycles") == 2
+
+
 def test_values_of_two_bases_are_not_ranked_by():
     measured = {"instructions": Metric(value=1.0, unit="instructions", basis="estimated")}
     other = variant("other")

@@ -12,7 +12,7 @@ from hilbench.measure.accuracy import fidelity, top1, wilson
 from hilbench.measure.latency import time_metrics
 from hilbench.measure.memory import memory_metrics
 from hilbench.measure.metric import Metric
-from hilbench.measure.units import accuracy, friendly, percent
+from hilbench.measure.units import accuracy, friendly, percent, with_precision
 from hilbench.records.expect import broken, unknown
 from hilbench.records.record import Record
 from hilbench.tensors import TensorInfo
@@ -147,3 +147,31 @@ def test_an_area_under_a_curve_is_no_percentage():
 )
 def test_three_digits_are_shown_of_a_count(value: float, text: str):
     assert friendly(Metric(value=value, unit="instructions", basis="counted")) == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "limits", "says"),
+    [
+        ({"lower_bound": True}, {"max": 0.06}, "cannot show"),
+        ({"lower_bound": True}, {"max": 0.04}, "expected at most"),
+        ({"lower_bound": True}, {"min": 0.04}, ""),
+        ({}, {"min": 0.04}, "cannot show"),
+        ({"bound": 0.15}, {"max": 0.06}, ""),
+    ],
+)
+def test_an_estimate_of_unknown_error_cannot_show_that_it_is_within_bounds(
+    record: Record, changes: dict[str, object], limits: dict[str, float], says: str
+):
+    latency = Metric(value=0.05, unit="s", basis="estimated", model="m", error="not known", **changes)
+    run = record.model_copy(update={"metrics": {**record.metrics, "latency": latency}})
+    expect = {"latency": Bound(**limits)}
+    lines = [*broken(run, expect), *unknown(run, expect)]
+    assert [says in line for line in lines] == ([True] if says else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [({"bound": 0.15}, "50.0 ms ±15 %"), ({}, "50.0 ms ±?"), ({"lower_bound": True}, "≥ 50.0 ms")],
+)
+def test_an_estimate_says_how_well_it_is_known(changes: dict[str, object], text: str):
+    assert with_precision(Metric(value=0.05, unit="s", basis="estimated", **changes)) == text

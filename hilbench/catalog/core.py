@@ -43,8 +43,14 @@ CORES: dict[str, Core] = {
             dsp=True,
             single_issue=False,
         ),
+        # Some pairs of 16-bit instructions are dual-issued.
         Core(
-            "cortex-m33f", "Cortex-M33F", ("-mcpu=cortex-m33", _THUMB, _HARD, "-mfpu=fpv5-sp-d16"), fpu=True, dsp=True
+            "cortex-m33f",
+            "Cortex-M33F",
+            ("-mcpu=cortex-m33", _THUMB, _HARD, "-mfpu=fpv5-sp-d16"),
+            fpu=True,
+            dsp=True,
+            single_issue=False,
         ),
         # Armv8.1-M: -mcpu alone selects the FPU and MVE (Helium); some instruction pairs are dual-issued.
         Core(

@@ -25,7 +25,6 @@ class Power(Strict):
     active_a: Ampere = Field(description="amperes while it computes, such as 0.0033 for 3.3 mA")
     voltage_v: float = Field(gt=0, le=6, allow_inf_nan=False, description="volts of the supply, such as 3.3")
     source: str = Field(min_length=12, description="data sheet with revision, table, and the conditions of the value")
-    idle_a: Ampere | None = Field(default=None, description="amperes while it waits for an interrupt, with its source")
 
     @property
     def active_w(self) -> float:

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from hilbench.catalog.fields import Bytes, Offset, Strict
 
+_WORD = 4
 _Source = Annotated[str, Field(min_length=1, description="document and table that these numbers are from")]
 
 
@@ -26,8 +27,8 @@ class CacheTiming(Strict):
     @classmethod
     def _fits(cls, ways: int, info: ValidationInfo) -> int:
         size, line = info.data.get("size"), info.data.get("line")
-        if size and line and (line & (line - 1) or size % (line * ways)):
-            raise ValueError(f"{size} bytes are not sets of {ways} lines of {line} bytes (a power of two)")
+        if size and line and (line < _WORD or line & (line - 1) or size % (line * ways)):
+            raise ValueError(f"{size} bytes are not sets of {ways} lines of {line} bytes (a power of two, 4 or more)")
         return ways
 
 
@@ -38,6 +39,13 @@ class MemoryTiming(Strict):
     width: Bytes = Field(default=4, description="bytes that one read brings, such as 16")
     bus_cycles: int = Field(default=0, ge=0, le=255, description="cycles on buses between it and the core, a line")
     source: _Source
+
+    @field_validator("width")
+    @classmethod
+    def _whole(cls, width: int) -> int:
+        if width < _WORD or width & (width - 1):
+            raise ValueError("a read brings a power of two of bytes, 4 or more")
+        return width
 
     def fill_cycles(self, line: int) -> int:
         """Return how long the core waits for `line` bytes from here, beyond the cycle that any access takes."""
@@ -81,7 +89,8 @@ class Doubt(Strict):
 class Timing(Strict):
     """The memory system of a board. A cache of instructions or data lies between the core and `code`.
 
-    The data cache also holds what `data.cached` says. `doubt` widens the bound of the core's model.
+    The data cache also holds what `data.cached` says. `doubt` takes the place of the bound of the core's model where it
+    is larger.
     """
 
     code: CodeTiming
@@ -96,4 +105,6 @@ class Timing(Strict):
         data = info.data.get("data")
         if data and data.cached and cache is None:
             raise ValueError("'data.cached' needs a 'data_cache'")
+        if data and data.wait_states and cache:
+            raise ValueError("reads of data that wait ('data.wait_states') cannot be told from those that hit it")
         return cache

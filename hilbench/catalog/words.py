@@ -60,7 +60,7 @@ def mistakes(error: ValidationError, document: Document, model: type[BaseModel],
     for one in details:
         loc = at + one["loc"]
         spelling = one["type"] == "missing" and one["loc"] in misspelt
-        counted_bad_items_out = one["type"] == "too_short" and one["input"]
+        counted_bad_items_out = one["type"] == "too_short" and len(one["input"]) >= one["ctx"]["min_length"]
         told = any(loc[: len(place)] == place for place in known)
         if not (spelling or counted_bad_items_out or told):
             yield _Told(document, model, at, one).mistake()
@@ -133,8 +133,13 @@ class _Told:
         if self._type == "string_pattern_mismatch":
             hint = _PATTERNS.get(str(self._context["pattern"]), "")
             return f"{shown} is not written as it should be", hint or f"the pattern is {self._context['pattern']}"
-        if self._type in ("too_short", "string_too_short"):
-            return "nothing is here; at least one is needed" if self._type == "too_short" else "this is empty", ""
+        if self._type == "too_short":
+            least = self._context["min_length"]
+            if not self._input:
+                return f"nothing is here; at least {'one is' if least == 1 else f'{least} are'} needed", ""
+            return f"{len(self._input)} here, and at least {least} are needed", ""
+        if self._type == "string_too_short":
+            return f"{shown} is too short" if value else "this is empty", ""
         if self._type == "value_error":
             return str(self._context["error"]), ""
         return f"{shown}: {self._message[:1].lower()}{self._message[1:]}", ""

@@ -49,7 +49,7 @@ def estimated_energy(latency: Metric, power: Power) -> Metric:
         scaled["ci95"] = (latency.ci95[0] * watts, latency.ci95[1] * watts)
     how = "estimated" if latency.model else latency.basis
     current = f"{power.active_a * 1e3:g} mA at {power.voltage_v:g} V ({power.source})"
-    error = f"{_CURRENT_ERROR}; beside the error of the latency" if latency.error else _CURRENT_ERROR
+    error = f"{_CURRENT_ERROR}, and the error of the latency comes on top" if latency.error else _CURRENT_ERROR
     words = {"unit": "J", "basis": "estimated", "model": f"{how} {DATA_SHEET}, {current}", "error": error}
     # The bound of the latency is none of the energy: how far the current is off, nobody knows.
     return Metric.model_validate(latency.model_dump(exclude={"bound", "precision", "precise"}) | scaled | words)

@@ -61,4 +61,5 @@ def _seconds(counts: Sequence[Sequence[int]], board: Board, precision: float | N
         return summary(counts, "s", "measured", 1 / board.clock_hz, precision)
     estimate = summary(counts, "s", "estimated", 1 / board.clock_hz)
     error = _BOUND_KNOWN if board.core_info.single_issue else _BOUND_UNKNOWN
-    return estimate.model_copy(update={"model": ONE_CYCLE, "error": error})
+    known = {"model": ONE_CYCLE, "error": error, "lower_bound": board.core_info.single_issue}
+    return estimate.model_copy(update=known)

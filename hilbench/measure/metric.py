@@ -27,7 +27,7 @@ class Metric(Part):
     """One number. `value` is the headline (the median where there are many); the rest says how it spreads.
 
     `model` and `error` are given for an estimate: which model made it, and what is known of its error; `bound` is that
-    as a share of `value`, where there is one: 0.15 is ±15 %.
+    as a share of `value`, where there is one: 0.15 is ±15 %. `lower_bound`: the real value is this or larger.
     `n` is the number of observations behind it; `ci95` the 95 % confidence interval of `value`, made by `ci_method`.
     Observations that are all equal have neither interval nor spread. `outliers` are the indices of those that stand
     apart among all repeats of all timed samples in order (they count all the same); None where nobody looked.
@@ -51,6 +51,7 @@ class Metric(Part):
     model: str | None = None
     error: str | None = None
     bound: float | None = None
+    lower_bound: bool = False
     detail: str = ""
 
     @property

@@ -33,12 +33,15 @@ def friendly(metric: Metric) -> str:
 
 
 def with_precision(metric: Metric) -> str:
-    """Return a value with how well it is known, such as `10.4 ms ±1.2 %`; as `friendly` does where nobody knows.
+    """Return a value with how well it is known, such as `10.4 ms ±1.2 %`: half its interval, or its error's bound.
 
-    That is half the interval of a value that was taken often, and the bound of the error of an estimate.
+    An estimate of which nobody knows how good it is says so: `280 µJ ±?`, and `≥ 8.00 ms` where it is a lower bound.
     """
+    text = friendly(metric)
+    if metric.basis == "estimated" and metric.bound is None:
+        return f"≥ {text}" if metric.lower_bound else f"{text} ±?"
     known = metric.bound if metric.bound is not None else metric.relative_half_width
-    return friendly(metric) if known is None else f"{friendly(metric)} ±{known * 100:.2g} %"
+    return text if known is None else f"{text} ±{known * 100:.2g} %"
 
 
 def accuracy(metric: Metric) -> str:

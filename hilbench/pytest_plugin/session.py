@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from hilbench import bench, catalog
+from hilbench import bench, catalog, plugins
 from hilbench.errors import HilbenchError, Unavailable, UnsupportedModel, UsageError
-from hilbench.meters.options import parse_meter
+from hilbench.meters.options import parse_meter, require_silicon
 from hilbench.plan import Plan
 from hilbench.pytest_plugin import OUTCOMES
 from hilbench.pytest_plugin.options import number, place, places, value
@@ -48,6 +48,9 @@ def selection(config: pytest.Config) -> Selection:
                 profile=bool(value(config, "hil_profile")),
                 meter=parse_meter(meter) if (meter := value(config, "hil_meter")) else None,
             )
+            if meter:
+                for choice in config.stash[_SELECTION].boards:
+                    require_silicon(plugins.load("targets", choice.target)())
         except (HilbenchError, ValueError) as error:
             raise pytest.UsageError(str(error)) from None
     return config.stash[_SELECTION]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hilbench.catalog.suite import Bound
+from hilbench.measure.metric import Metric
 from hilbench.records.record import Record
 
 
@@ -26,10 +27,21 @@ def broken(record: Record, expect: Mapping[Any, Bound]) -> list[str]:
 
 
 def unknown(record: Record, expect: Mapping[Any, Bound]) -> list[str]:
-    """Return one line for each expected metric that this run does not have, with the reason."""
+    """Return one line for each bound of which this run cannot tell whether it holds, with the reason."""
     otherwise = f"{record.board.id} on {record.target.kind} does not give it"
-    return [
-        f"{name} was expected but is not available: {record.missing.get(name, otherwise)}"
-        for name in expect
-        if name not in record.metrics
-    ]
+    lines = []
+    for name, bound in expect.items():
+        metric = record.metrics.get(name)
+        if metric is None:
+            reason = record.missing.get(name) or (record.missing.get("counts") if name == "cycles" else None)
+            lines.append(f"{name} was expected but is not available: {reason or otherwise}")
+        elif not _shows(metric, bound):
+            lines.append(f"{name} ({metric.basis}) cannot show that it is within its bounds: {metric.error}")
+    return lines
+
+
+def _shows(metric: Metric, bound: Bound) -> bool:
+    """Say whether a value within `bound` means anything: an estimate of unknown error may be anywhere."""
+    if metric.basis != "estimated" or metric.bound is not None:
+        return True
+    return metric.lower_bound and (bound.max is None or metric.value > bound.max)

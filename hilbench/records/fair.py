@@ -90,7 +90,9 @@ def rank(group: Sequence[Record]) -> Ranking:
 
 
 def _common(name: str, group: Sequence[Record]) -> bool:
-    return all(name in record.metrics for record in group) and len({r.metrics[name].basis for r in group}) == 1
+    """Say whether all have the metric on one basis, and estimates by one model."""
+    metrics = [record.metrics.get(name) for record in group]
+    return len({(metric.basis, metric.model) if metric else None for metric in metrics}) == 1 and None not in metrics
 
 
 def _below(record: Record) -> str:

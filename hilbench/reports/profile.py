@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hilbench.errors import HINT
 from hilbench.measure.metric import Metric
 from hilbench.measure.profile import Profile
 from hilbench.measure.units import friendly
@@ -36,14 +37,18 @@ def print_profiles(console: Console, group: Sequence[Record]) -> None:
         for row, profile in columns:
             console.print(Text(f"{row.framework.variant} spends most in {_most(profile)}", "dim"))
             if profile.no_cycles:
-                console.print(Text(f"no cycles of {row.framework.variant}: {profile.no_cycles}", "dim"))
+                console.print(
+                    Text(f"no cycles of {row.framework.variant}: {profile.no_cycles.replace(HINT, '; ')}", "dim")
+                )
 
 
 def _table(columns: Sequence[tuple[Record, Profile]]) -> Table:
     table = Table()
     table.add_column("operator", overflow="fold")
-    for record, _ in columns:
-        table.add_column(Text(record.framework.variant), justify="right", overflow="fold")
+    for record, profile in columns:
+        units = [profile.unit, *(["cycles"] if profile.total_cycles is not None else [])]
+        heading = Text.assemble(record.framework.variant, (f"\n{', '.join(reversed(units))}, share", "dim"))
+        table.add_column(heading, justify="right", overflow="fold")
     names = [*(operator.name for operator in columns[0][1].operators), _REST]
     for index, name in enumerate(names):
         cells = (_cell(profile, index) for _, profile in columns)

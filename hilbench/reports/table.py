@@ -13,6 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from hilbench.errors import HINT
 from hilbench.measure.latency import shortfall
 from hilbench.measure.metric import Metric
 from hilbench.measure.units import accuracy, friendly, with_precision
@@ -34,16 +35,17 @@ class NotRun:
 
 @dataclass(frozen=True)
 class _Column:
-    """A metric with its heading, and the basis that all its values here share."""
+    """A metric with its heading, and the basis that all its values here share; estimates share their model too."""
 
     metric: str
     title: str
     basis: str
+    model: str | None
     show: Callable[[Metric], str]
 
     def cell(self, record: Record) -> str:
         value = record.metrics.get(self.metric)
-        return self.show(value) if value and value.basis == self.basis else "—"
+        return self.show(value) if value and (value.basis, value.model) == (self.basis, self.model) else "—"
 
 
 _SHOWN: dict[str, tuple[str, Callable[[Metric], str]]] = {
@@ -61,6 +63,8 @@ _SHOWN: dict[str, tuple[str, Callable[[Metric], str]]] = {
 
 
 _UNBOUNDED = 10_000
+_MISSING = {"counts": "nothing was counted in {} but by the guest's clock, so that no cycles could be estimated"}
+"""How it is told that a record lacks something, where the name alone does not say it."""
 
 
 def print_tables(console: Console, records: Sequence[Record], not_run: Sequence[NotRun] = ()) -> None:
@@ -90,12 +94,13 @@ def _title(record: Record) -> str:
 
 def _columns(records: Iterable[Record]) -> list[_Column]:
     """Return the columns that these records need: two for a metric that has two bases."""
-    columns: dict[tuple[str, str], _Column] = {}
+    columns: dict[tuple[str, str, str | None], _Column] = {}
     for name, (title, show) in _SHOWN.items():
         for record in records:
             if metric := record.metrics.get(name):
                 heading = _heading(name, metric, record) or title
-                columns.setdefault((name, metric.basis), _Column(name, heading, metric.basis, show))
+                key = (name, metric.basis, metric.model)
+                columns.setdefault(key, _Column(name, heading, metric.basis, metric.model, show))
     return list(columns.values())
 
 
@@ -205,5 +210,6 @@ def _notes(records: Iterable[Record]) -> list[str]:
         if latency and (known := shortfall(latency)):
             notes[f"latency of {record.label}: {known}"] = None
         for name, reason in record.missing.items():
-            notes[f"{name} of {record.label} is not available: {' '.join(reason.split())}"] = None
+            what = _MISSING.get(name, f"{name} of {{}} is not available")
+            notes[f"{what.format(record.label)}: {' '.join(reason.replace(HINT, '; ').split())}"] = None
     return list(notes)

@@ -27,6 +27,10 @@ class Stream(Protocol):
         """Send all of `data`. Raises `EOFError` when the other end is gone for good."""
 
 
+IDLE = "idle"
+"""The kind of a crash that is none: the firmware waits for input."""
+
+
 @dataclass(frozen=True)
 class CrashReport:
     """How a device died: `kind` (fault, lock-up, hang, exit), registers by name, and source lines where known."""

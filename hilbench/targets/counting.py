@@ -20,6 +20,7 @@ from hilbench.counts import Cache, Probe, Window
 from hilbench.errors import Unavailable
 from hilbench.images.cache import workspace
 from hilbench.images.elf import Elf
+from hilbench.images.image import digest_file
 from hilbench.images.toolchain import clean_environment
 from hilbench.programs import run
 from hilbench.targets.count_records import HEADER_BYTES, read_windows, records_bytes
@@ -85,20 +86,22 @@ def plugin(folder: Path, program: str, version: str) -> Path:
     compiler = shutil.which("cc")
     if compiler is None:
         raise Unavailable("to count in QEMU, a C compiler (cc) must be on the PATH", hint="apt install gcc")
-    library = _built(folder, compiler, 2 if int(version.partition(".")[0]) >= _FIRST_WITH_API_2 else 1)
+    api = 2 if int(version.partition(".")[0]) >= _FIRST_WITH_API_2 else 1
+    library = _built(folder, compiler, api)
     _require_loads(program, version, library)
     return library
 
 
 def _built(folder: Path, compiler: str, api: int) -> Path:
-    """Return the plug-in, named by all that shapes it: it is there whole or not at all, whoever builds it."""
+    """Return the plug-in, named by all that shapes it, its own hash beside it: a damaged one is built again."""
     sources = sorted(_SOURCES.glob("*.c"))
     flags = [*FLAGS, f"-DHB_PLUGIN_API={api}"]
     digest = hashlib.sha256("\0".join([_run(compiler, "--version")[1], *flags]).encode())
     for path in sorted(_SOURCES.glob("*.[ch]")):
         digest.update(b"\0" + path.name.encode() + b"\0" + path.read_bytes())
     library = folder / f"count-{digest.hexdigest()[:32]}.so"
-    if library.is_file():
+    kept = digest_file(library)
+    if library.is_file() and kept.is_file() and kept.read_text() == _sha256(library):
         return library
     with workspace(folder) as work:
         built = work / "count.so"
@@ -106,8 +109,14 @@ def _built(folder: Path, compiler: str, api: int) -> Path:
         if code != 0:
             wrong = next((line for line in text.splitlines() if "error" in line), text[:200].strip())
             raise Unavailable(f"the counting plug-in does not build: {wrong}", hint=f"is {compiler} a whole compiler?")
+        (work / "digest").write_text(_sha256(built))
+        (work / "digest").replace(kept)
         built.replace(library)
     return library
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @cache

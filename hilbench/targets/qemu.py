@@ -28,7 +28,7 @@ from hilbench.frameworks.base import YES, Support
 from hilbench.images.cache import cache_folder
 from hilbench.images.elf import Elf
 from hilbench.targets import counting, crash
-from hilbench.targets.base import CrashReport
+from hilbench.targets.base import IDLE, CrashReport
 from hilbench.targets.process import Child, child
 from hilbench.targets.qmp import Qmp
 from hilbench.targets.streams import SocketStream
@@ -186,7 +186,7 @@ class Machine:
         if asleep and len(at) == 1:
             number = last.get("xpsr", 0) & _EXCEPTION_NUMBER
             if number == 0:
-                return CrashReport("idle", "the firmware sleeps (WFI), waiting for input", last, here)
+                return CrashReport(IDLE, "the firmware sleeps (WFI), waiting for input", last, here)
             return CrashReport("hang", f"the firmware sleeps (WFI) in the handler of exception {number}", last, here)
         also = tuple(f"also 0x{pc:08x} {self.elf.locate(pc)}" for pc in at if pc != last.get("pc"))
         return CrashReport("hang", "the firmware runs but does not answer", last, here + also)
