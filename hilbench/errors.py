@@ -27,7 +27,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 HINT = "\n  hint: "
 """What stands between an error and its hint."""
 
