@@ -128,7 +128,7 @@ def _counted(setting: Setting, image: Image, inputs: Sequence[bytes], progress: 
         # To look at every access takes twice the time, so that is done in one inference alone.
         with counted_device(setting, image, Probe(memory=True)) as (client, running):
             (_,) = client.infer(inputs[:1])
-            _, first, *_ = running.windows() or (None, None)
+            first = next(iter(running.windows()[1:]), None)  # after the copy of the input
         if first is None or first.instructions != warmup.times[0][1]:
             raise Unavailable("the emulator's counter and the guest's clock disagree on the first inference")
     except (Unavailable, StoreError, TargetError, LinkError) as reason:

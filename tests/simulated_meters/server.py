@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import threading
+import time
 import tty
 from dataclasses import dataclass, field
 
@@ -39,6 +40,10 @@ class Server:
         return self
 
     def __exit__(self, *exception) -> None:
+        deadline = time.monotonic() + 5
+        with contextlib.suppress(OSError, ValueError):  # it was unplugged
+            while select.select([self._master], [], [], 0.1)[0] and time.monotonic() < deadline:
+                time.sleep(0.01)  # what was sent last is still to be obeyed
         self._ending.set()
         self._thread.join(5)
         self.unplug()
