@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from hilbench import catalog, resources
 from hilbench.catalog.core import CORES
+from hilbench.cli.lists import boards
 from hilbench.errors import CatalogError, UsageError
 
 REAL = ["nano33", "nucleo-l4r5zi", "stm32f746g-disco"]
@@ -244,6 +246,21 @@ def test_a_stand_in_that_cannot_stand_in_is_told(here: Path, core: str, stand_in
     with pytest.raises(CatalogError) as told:
         catalog.resolve(["far"])
     assert message in str(told.value)
+
+
+def test_the_list_of_boards_tells_which_file_is_wrong(here: Path) -> None:
+    stood(here, stand_in="mps2-an368")
+    done = CliRunner().invoke(boards)
+    assert done.exit_code == 2
+    assert "boards/far.yaml: board far: targets.qemu.stand_in: there is no board 'mps2-an368'" in done.stderr
+    assert "nano33" in done.stdout
+
+
+def test_a_clock_in_megahertz_is_no_clock(here: Path) -> None:
+    text = STOOD.format(id="far", core="cortex-m4f", stand_in="mps2-an386")
+    own(here / "boards", "far", text.replace("64000000", "64"))
+    with pytest.raises(CatalogError, match="clock_hz: 64 is below 32000"):
+        catalog.resolve(["far"])
 
 
 def test_a_board_of_which_not_all_targets_are_stand_ins_needs_a_port(here: Path) -> None:

@@ -183,7 +183,7 @@ def test_a_target_that_is_not_installed_does_not_make_the_board_wrong(
     ("old", "new", "told"),
     [
         ("64000000", "64e6", "clock_hz: 64e6 is not a whole number"),
-        ("64000000", "-1", "clock_hz: -1 is not above 0"),
+        ("64000000", "-1", "clock_hz: -1 is below 32000"),
         ("64000000", "'64000000'", "clock_hz: '64000000' is not a whole number"),
         ("64000000", "true", "clock_hz: true is not a whole number"),
         ("64000000", "", "'clock_hz' is missing"),

@@ -100,7 +100,7 @@ class Board(Strict):
     aliases: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")], ...] = ()
     core: str = Field(description="the processor core", json_schema_extra={"enum": list(CORES)})
     clock_hz: int | None = Field(
-        default=None, gt=0, validate_default=True, description="hertz of the core, such as 64000000"
+        default=None, ge=32_000, validate_default=True, description="hertz of the core, such as 64000000"
     )
     counter: Literal["instructions", "cycles", "nanoseconds"] = Field(description="what the port's timer counts")
     memory: Memory | None = Field(default=None, validate_default=True)

@@ -13,6 +13,7 @@ import click
 
 from hilbench import catalog, plugins
 from hilbench.catalog.board import Board
+from hilbench.catalog.document import shown
 from hilbench.cli.output import json_option, place_options, print_json, print_table
 from hilbench.errors import CatalogError, HilbenchError, ModelError, Unavailable
 from hilbench.frameworks.base import Framework, Model, Request, Support
@@ -27,14 +28,19 @@ _HASH = re.compile("[0-9a-f]{64}")
 def boards(as_json: bool) -> None:
     """List the boards, and whether each can be run here."""
     known = catalog.boards()
-    rows = [_board_row(board, known) for board in known.good().values()]
+    rows, errors = [], list(known.broken().values())
+    for name, board in known.good().items():
+        try:
+            rows.append(_board_row(board, known))
+        except CatalogError as error:  # nobody can stand in for it
+            errors.append(CatalogError(error.what, where=shown(known.paths[name][0]), hint=error.hint))
     if as_json:
         print_json(rows)
     else:
         _print_boards(rows)
-    for error in known.broken().values():
-        click.echo(f"error: {error}", err=True)
-    if known.broken():
+    for wrong in errors:
+        click.echo(f"error: {wrong}", err=True)
+    if errors:
         sys.exit(CatalogError.exit_code)
 
 
@@ -58,7 +64,7 @@ def _board_row(board: Board, known: Mapping[str, Board]) -> dict[str, Any]:
             stands_in = f" as {runs.stand_in}" if runs.stand_in else ""
             target: Target = plugins.load("targets", name)()
             here = target.available(runs, target.Settings.model_validate(runs.targets[name] or {}))
-        except (Unavailable, CatalogError) as error:
+        except Unavailable as error:
             here = Support(False, error.what)
         targets[name] = f"ready{stands_in}" if here.ok else here.reason
     return {"id": board.id, "aliases": list(board.aliases), "name": board.name, "core": board.core,
