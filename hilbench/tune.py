@@ -19,6 +19,7 @@ from hilbench.catalog.board import Board
 from hilbench.catalog.core import Core
 from hilbench.catalog.find import Choice
 from hilbench.errors import BuildError, LinkError, StoreError, TargetError, Unavailable, UnsupportedModel, UsageError
+from hilbench.execute import HELLO_S
 from hilbench.frameworks import tflite
 from hilbench.frameworks.base import YES, Emitted, Model, Request, Support
 from hilbench.frameworks.tvm import FLAGS, TVM, kernel, packed, program, tuning
@@ -29,7 +30,6 @@ from hilbench.plugins import load
 from hilbench.targets.base import Target
 from hilbench.tensors import TensorInfo
 
-_HELLO_S = 10.0
 _TIMEOUT_S = 120.0
 
 Progress = Callable[[str, int, int], None]
@@ -166,7 +166,7 @@ class _Measure:
         data = np.random.default_rng(0).integers(-128, 128, size, dtype=np.int8).tobytes()
         with bench.target.run(image.path, bench.board, bench.settings) as running:
             client = Client(running.stream, _TIMEOUT_S)
-            client.hello(within_s=_HELLO_S)
+            client.hello(within_s=HELLO_S)
             (inference,) = client.infer([data], depth=1)
             counts = client.profile()[: len(functions)]
         size = self._steps.value_bytes[self._call.output]

@@ -11,8 +11,9 @@ from hilbench.catalog.load import load_board
 from hilbench.catalog.timing import Timing
 from hilbench.counts import Block, Cache, Caches, Probe, Runs, Window
 from hilbench.errors import CatalogError
-from hilbench.measure.cycles import MODELS, Estimate, caches, estimate, model_of, probe
+from hilbench.measure.cycles import MODELS, Estimate, estimate, model_of, probe
 from hilbench.measure.cycles.instruction import Instruction, Kind
+from hilbench.measure.cycles.memory import caches
 from hilbench.measure.cycles.model import Branching
 
 M3, M4, M7, M33, M55 = (CORES[name] for name in ("cortex-m3", "cortex-m4f", "cortex-m7f", "cortex-m33f", "cortex-m55f"))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -17,28 +16,21 @@ from hilbench import catalog, resources
 from hilbench.catalog.data import load_samples, model_file
 from hilbench.tensors import TensorInfo
 
+from .suite_scripts import assert_named_by_hashes, script
+
 FOLDER = resources.SUITES / "digits"
 SUITE = catalog.load_suite(resources.SUITES / "digits.hil.yaml")
 (TASK,) = SUITE.tasks
 
 
 @pytest.fixture(scope="module")
-def make() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_digits", FOLDER / "make.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
+def make() -> Iterator[ModuleType]:
+    with script(FOLDER) as module:
+        yield module
 
 
 def test_the_suite_names_its_files_by_their_hashes() -> None:
-    arrays = TASK.dataset.arrays
-    assert arrays is not None
-    assert arrays.labels is not None
-    for reference in (TASK.model, arrays.inputs, arrays.labels):
-        assert hashlib.sha256((SUITE.folder / reference.file).read_bytes()).hexdigest() == reference.sha256
+    assert_named_by_hashes(SUITE)
 
 
 def test_the_samples_are_made_again_byte_for_byte(make: ModuleType) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import importlib.util
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +16,8 @@ from hilbench import catalog, resources
 from hilbench.catalog.data import load_samples, model_file
 from hilbench.measure.accuracy import top1
 from hilbench.measure.tflm_reference import reference_outputs
-from hilbench.tensors import TensorInfo
+
+from .suite_scripts import assert_named_by_hashes, script, tensor_info
 
 FOLDER = resources.SUITES / "gestures"
 SUITE = catalog.load_suite(resources.SUITES / "gestures.hil.yaml")
@@ -29,28 +27,12 @@ INPUTS, LABELS = np.load(FOLDER / "inputs.npy"), np.load(FOLDER / "labels.npy")
 
 @pytest.fixture(scope="module")
 def make() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("make_gestures", FOLDER / "make.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module, before = importlib.util.module_from_spec(spec), list(sys.path)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path[:] = before  # the script adds its folders
-
-
-def tensor_info(details: dict[str, Any]) -> TensorInfo:
-    numbers = details["quantization_parameters"]
-    return TensorInfo(
-        "", "int8", tuple(details["shape"].tolist()), float(numbers["scales"][0]), int(numbers["zero_points"][0])
-    )
+    with script(FOLDER) as module:
+        yield module
 
 
 def test_the_suite_names_its_files_by_their_hashes() -> None:
-    arrays = TASK.dataset.arrays
-    assert arrays is not None
-    assert arrays.labels is not None
-    for reference in (TASK.model, arrays.inputs, arrays.labels):
-        assert hashlib.sha256((SUITE.folder / reference.file).read_bytes()).hexdigest() == reference.sha256
+    assert_named_by_hashes(SUITE)
 
 
 def test_the_samples_are_made_again_byte_for_byte(make: ModuleType) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import shutil
-import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -17,6 +14,8 @@ from hilbench import catalog, resources
 from hilbench.catalog.data import load_samples
 from hilbench.frameworks import tflite
 
+from .suite_scripts import assert_named_by_hashes, script
+
 FOLDER = resources.SUITES / "keywords"
 SUITE = catalog.load_suite(resources.SUITES / "keywords.hil.yaml")
 (TASK,) = SUITE.tasks
@@ -25,13 +24,8 @@ INPUTS, LABELS = np.load(FOLDER / "inputs.npy"), np.load(FOLDER / "labels.npy")
 
 @pytest.fixture(scope="module")
 def make() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("make_keywords", FOLDER / "make.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module, before = importlib.util.module_from_spec(spec), list(sys.path)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path[:] = before  # the script adds its folders
+    with script(FOLDER) as module:
+        yield module
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +48,7 @@ def spoken_here(speech: Any) -> None:
 
 
 def test_the_suite_names_its_files_by_their_hashes() -> None:
-    arrays = TASK.dataset.arrays
-    assert arrays is not None
-    assert arrays.labels is not None
-    for reference in (TASK.model, arrays.inputs, arrays.labels):
-        assert hashlib.sha256((SUITE.folder / reference.file).read_bytes()).hexdigest() == reference.sha256
+    assert_named_by_hashes(SUITE)
 
 
 def test_there_are_fifty_samples_of_each_class_and_no_two_are_the_same() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import json
 import shutil
 import sys
@@ -11,7 +9,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +19,8 @@ from hilbench.errors import ModelError
 from hilbench.measure.anomaly import auc
 from hilbench.measure.tflm_reference import reference_outputs
 from hilbench.plan import Plan
-from hilbench.tensors import TensorInfo
+
+from .suite_scripts import assert_named_by_hashes, script, tensor_info
 
 FOLDER = resources.SUITES / "vibration"
 SUITE = catalog.load_suite(resources.SUITES / "vibration.hil.yaml")
@@ -35,29 +33,12 @@ TREES = ["sklearn.tree._tree.Tree"]
 
 @pytest.fixture(scope="module")
 def make() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("make_vibration", FOLDER / "make.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module, before = importlib.util.module_from_spec(spec), list(sys.path)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path[:] = before  # the script adds its folders
-
-
-def tensor_info(details: dict[str, Any]) -> TensorInfo:
-    numbers = details["quantization_parameters"]
-    return TensorInfo(
-        "", "int8", tuple(details["shape"].tolist()), float(numbers["scales"][0]), int(numbers["zero_points"][0])
-    )
+    with script(FOLDER) as module:
+        yield module
 
 
 def test_the_suite_names_its_files_by_their_hashes() -> None:
-    for task in SUITE.tasks:
-        arrays = task.dataset.arrays
-        assert arrays is not None
-        assert arrays.labels is not None
-        for reference in (task.model, arrays.inputs, arrays.labels):
-            assert hashlib.sha256((SUITE.folder / reference.file).read_bytes()).hexdigest() == reference.sha256
+    assert_named_by_hashes(SUITE)
 
 
 def test_the_first_samples_are_made_again_byte_for_byte(make: ModuleType) -> None:

@@ -56,7 +56,7 @@ def parse_meter(spec: str) -> MeterChoice:
 
 def require_silicon(target: Target) -> None:
     """Raise `UsageError` unless `target` runs boards: an emulator or this computer draws nothing that a meter sees."""
-    if "cycles" not in target.counters:
+    if not target.silicon:
         raise UsageError(
             f"{FLAG}: the target '{target.name}' is no board, and a meter on something else measures nothing",
             hint=f"leave {FLAG} out: energy is estimated where the board's file has a `power:`; or choose a real board",

@@ -16,11 +16,11 @@ from hilbench.catalog.timing import Timing
 from hilbench.counts import Block, Window
 from hilbench.measure.cycles import cortex_m0plus, cortex_m3, cortex_m4, cortex_m7, cortex_m33, cortex_m55
 from hilbench.measure.cycles.instruction import Instruction, Kind
-from hilbench.measure.cycles.memory import caches, probe, stalls
+from hilbench.measure.cycles.memory import probe, stalls
 from hilbench.measure.cycles.model import Branching, CycleModel
 from hilbench.measure.cycles.thumb import decode, instructions
 
-__all__ = ["Estimate", "caches", "estimate", "model_of", "probe"]
+__all__ = ["Estimate", "estimate", "model_of", "probe"]
 
 MODELS: Mapping[str, CycleModel] = MappingProxyType(
     {
