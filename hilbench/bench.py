@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hilbench import catalog
@@ -19,7 +20,6 @@ from hilbench.catalog.data import Samples, load_samples, model_file
 from hilbench.catalog.suite import Suite, Task
 from hilbench.errors import (
     CatalogError,
-    ModelError,
     Unavailable,
     UsageError,
     nearest,
@@ -31,7 +31,6 @@ from hilbench.images.build import build
 from hilbench.images.cache import cache_folder
 from hilbench.images.image import Image
 from hilbench.images.precompiled import find_image
-from hilbench.images.recipe import board_digest
 from hilbench.measure.counted import Counts, EstimatedTimes, counts_of, estimator, matched
 from hilbench.measure.energy import estimated_energy
 from hilbench.measure.latency import time_metrics
@@ -46,7 +45,7 @@ from hilbench.plan import Plan, Setting
 from hilbench.plugins import load
 from hilbench.profiling import profile
 from hilbench.records import record as rec
-from hilbench.targets.base import Target
+from hilbench.targets.base import Counting, Target
 
 
 def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec.Record:
@@ -56,6 +55,7 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
     """
     started, clock = datetime.now(UTC), time.monotonic()
     setting = _look_up(plan)
+    plan = setting.plan
     progress("building", 0, 0)
     image = image_of(plan)
     model = image.manifest.model
@@ -119,19 +119,28 @@ def _look_up(plan: Plan) -> Setting:
     suite, task = _task(plan)
     board = plan.board
     target: Target = load("targets", plan.target)()
-    settings = target.Settings.model_validate(board.targets[plan.target] or {})
+    settings = target.Settings.model_validate({**board.targets[plan.target], **_attached(plan, target)})
     here = target.available(board, settings)
     if not here.ok:
         raise Unavailable(here.reason, hint=here.remedy or None)
     if plan.meter is not None:
         require_silicon(target)
-    if board.counter not in target.counters:
+    clockless = board.counter == "cycles" and board.counter not in target.counters and isinstance(target, Counting)
+    if clockless:
+        plan = replace(plan, board=board.model_copy(update={"counter": "instructions"}))
+    elif board.counter not in target.counters:
         raise CatalogError(
             f"board {board.id} counts {board.counter}, and the target {target.name} has none to count",
             hint=f"set counter: {' or '.join(sorted(target.counters))} in its file, or choose another target",
         )
     framework: Framework = load("frameworks", plan.framework)()
-    return Setting(plan, framework, framework.check_options(dict(plan.options)), suite, task, target, settings)
+    options = framework.check_options(dict(plan.options))
+    return Setting(plan, framework, options, suite, task, target, settings, clockless)
+
+
+def _attached(plan: Plan, target: Target) -> dict[str, str]:
+    """Return the settings of this run that the target has."""
+    return {key: value for key, value in plan.attached if key in target.Settings.model_fields}
 
 
 def image_of(plan: Plan) -> Image:
@@ -141,15 +150,7 @@ def image_of(plan: Plan) -> Image:
     _, task = _task(plan)
     framework: Framework = load("frameworks", plan.framework)()
     options = framework.check_options(dict(plan.options))
-    image = find_image(plan.firmware, task.model.sha256, plan.board.id, plan.framework, options)
-    if image.manifest.board_digest != board_digest(plan.board):
-        raise ModelError(
-            f"this image was built for another {plan.board.id}: core, clock, counter, memory or port in the "
-            "board's file have changed since",
-            where=str(image.path),
-            hint="build it again with `hilbench build`, or use the board file that it was built with",
-        )
-    return image
+    return find_image(plan.firmware, task.model.sha256, plan.board, plan.framework, options)
 
 
 def reference_of(plan: Plan, image: Image, samples: Samples) -> Reference:
@@ -210,6 +211,8 @@ def _energy(outcome: Outcome, latency: Metric, board: Board) -> dict[str, Metric
 
 def _profile(setting: Setting, samples: Samples, outcome: Outcome, progress: Progress) -> Profile:
     """Run the plan's other image. Raises `Unavailable` where there is none: images are precompiled, or cannot tell."""
+    if setting.clockless:
+        raise Unavailable("its operators are timed by a clock that this emulator does not have")
     if setting.plan.firmware is not None:
         raise Unavailable("precompiled images hold no profile", hint="build the image here: leave out --hil-firmware")
     progress("building", 0, 0)

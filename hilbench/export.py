@@ -56,7 +56,7 @@ def export(plan: Plan, suite: Suite, folder: Path | None) -> Exported:
     path = image.path
     if folder is not None:
         options = dict(plan.options)
-        path = folder / file_name(suite.suite, plan.task, plan.board.id, plan.framework, options, image.path.suffix)
+        path = folder / file_name(suite.suite, plan.task, plan.board, plan.framework, options, image.path.suffix)
         reference = _reference(plan, suite, image)
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,8 @@ class Plan:
     """What to run. `firmware` is a folder of precompiled images (None: build); `samples` limits the data set.
 
     `places` says where things are that frameworks ask for (`hilbench.places`). With `profile`, another image is run as
-    well: one that tells its operators apart. `meter` is a power meter that watches the board.
+    well: one that tells its operators apart. `meter` is a power meter that watches the board. `attached` are
+    settings of the target for this run: where the board is (`hilbench.targets.base.Attached`, and what it has more).
     """
 
     suite: Path
@@ -33,11 +34,16 @@ class Plan:
     places: tuple[tuple[str, Path], ...] = ()
     profile: bool = False
     meter: MeterChoice | None = None
+    attached: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A plan with its names looked up, and all options of its framework."""
+    """A plan with its names looked up, and all options of its framework.
+
+    `clockless`: the guest's clock counts nothing on this emulator, so that the emulator's counts are its times; the
+    plan's board then counts instructions.
+    """
 
     plan: Plan
     framework: Framework
@@ -46,3 +52,4 @@ class Setting:
     task: Task
     target: Target
     settings: Any
+    clockless: bool = False

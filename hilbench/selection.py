@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hilbench import catalog, plugins
+from hilbench.attached import for_board
 from hilbench.catalog.suite import Task
 from hilbench.errors import UsageError
 from hilbench.frameworks.base import Framework
@@ -39,12 +40,14 @@ class Selection:
     places: tuple[tuple[str, Path], ...] = ()
     profile: bool = False
     meter: MeterChoice | None = None
+    attached: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def plans(self, suite_path: Path, task: Task) -> list[Plan]:
         """Return one plan for each board and framework. Without a framework, a board's own default is taken."""
         return [
             Plan(suite_path, task.id, choice.board, choice.target, framework.name, framework.options, self.samples,
-                 self.model_folders, self.firmware, self.places, self.profile, self.meter)
+                 self.model_folders, self.firmware, self.places, self.profile, self.meter,
+                 for_board(self.attached, choice.board.id))
             for choice in self.boards
             for framework in self.frameworks or (default_framework(choice),)
         ]  # fmt: skip

@@ -19,6 +19,7 @@ from hilbench.catalog.fields import ADDRESSES, Bytes
 from hilbench.catalog.fields import Strict as Strict
 from hilbench.catalog.power import Power
 from hilbench.catalog.timing import Timing
+from hilbench.catalog.wiring import DEFAULT_BAUD, Debugger, Serial
 
 
 def _no_settings(value: Any) -> Any:
@@ -48,10 +49,15 @@ class Region(Strict):
 
 
 class Memory(Strict):
-    """Where an image goes: `code` holds instructions and constants, `data` everything that is written."""
+    """Where an image goes: `code` holds instructions and constants, `data` everything that is written.
+
+    `stack` is the part of `data` that the model has for its own stack. Painted and checked: a model that needs more
+    ends with a stack overflow.
+    """
 
     code: Region
     data: Region
+    stack: Bytes = 16 * 1024
 
     @field_validator("data")
     @classmethod
@@ -108,6 +114,9 @@ class Board(Strict):
         min_length=1, description="what can run this board, such as 'qemu:' with its settings"
     )
     port: Port | None = Field(default=None, validate_default=True)
+    serial: Serial | None = Field(default=None, description="the serial line to the agent")
+    debugger: Debugger | None = Field(default=None, description="the debug probe on the board, if it has one")
+    trigger: str = Field(default="", description="the pin that is high in an inference, as the board names it")
     timing: Timing | None = Field(default=None, description="the real board's memories, for estimates of its time")
     power: Power | None = Field(default=None, description="what it draws, for estimates of energy: docs/energy.md")
     notes: str = ""
@@ -117,6 +126,11 @@ class Board(Strict):
     def core_info(self) -> Core:
         """The core's facts."""
         return CORES[self.core]
+
+    @property
+    def baud(self) -> int:
+        """Bits per second on the line to the agent."""
+        return self.serial.baud if self.serial else DEFAULT_BAUD
 
     @property
     def default_target(self) -> str:

@@ -33,6 +33,8 @@ _HARD = "-mfloat-abi=hard"
 CORES: dict[str, Core] = {
     core.name: core
     for core in (
+        Core("cortex-m0", "Cortex-M0", ("-mcpu=cortex-m0", _THUMB, "-mfloat-abi=soft")),
+        Core("cortex-m0plus", "Cortex-M0+", ("-mcpu=cortex-m0plus", _THUMB, "-mfloat-abi=soft")),
         Core("cortex-m3", "Cortex-M3", ("-mcpu=cortex-m3", _THUMB, "-mfloat-abi=soft")),
         Core("cortex-m4f", "Cortex-M4F", ("-mcpu=cortex-m4", _THUMB, _HARD, "-mfpu=fpv4-sp-d16"), fpu=True, dsp=True),
         Core(

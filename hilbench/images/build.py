@@ -17,7 +17,7 @@ from hilbench.images.elf import Elf
 from hilbench.images.finished import finish
 from hilbench.images.image import ELF_SUFFIX, HOST_SUFFIX, Image
 from hilbench.images.manifest import Manifest, ManifestCompiler, ManifestFramework, ManifestModel, ManifestPeak
-from hilbench.images.recipe import STACK_BYTES, Recipe, board_digest
+from hilbench.images.recipe import Recipe, board_digest
 from hilbench.images.run import run
 from hilbench.images.toolchain import Toolchain, find_toolchain, require_cxx
 
@@ -154,7 +154,8 @@ def _config_header(board: Board, emitted: Emitted, build_id: str) -> str:
         "HB_CODE_SIZE": memory.code.size,
         "HB_DATA_BASE": memory.data.base,
         "HB_DATA_SIZE": memory.data.size,
-        "HB_STACK_BYTES": STACK_BYTES,
+        "HB_STACK_BYTES": memory.stack,
+        "HB_BAUD": board.baud,
         "HB_INPUT_BYTES": sum(tensor.bytes for tensor in emitted.inputs),
         "HB_OUTPUT_BYTES": sum(tensor.bytes for tensor in emitted.outputs),
         **{f"HB_PORT_{key.upper()}": value for key, value in port.defines.items()},

@@ -76,7 +76,7 @@ def _check(inside: Manifest, manifest: Manifest, finished: Finished) -> None:
         )
     if inside.board_digest != manifest.board_digest:
         raise ModelError(
-            f"this image was built for another {inside.board}: core, clock, counter, memory or port have changed since",
+            f"this image was built for another {inside.board}: its core, clock, memory, port or baud rate was another",
             where=name,
             hint="build it again, or use the board file that it was built with",
         )

@@ -15,15 +15,13 @@ from hilbench.catalog.board import Board
 from hilbench.frameworks.base import Framework, Request
 from hilbench.images.toolchain import Toolchain
 
-STACK_BYTES = 16 * 1024
-"""The model's own stack. Painted and checked: a model that needs more ends with a stack overflow."""
-
-_BOARD_FACTS = {"id", "core", "clock_hz", "counter", "memory", "port"}
+_BOARD_FACTS = {"id", "core", "clock_hz", "memory", "port"}
 
 
 def board_digest(board: Board) -> str:
     """Return a hash of what an image and its numbers depend on in a board file."""
-    facts = json.dumps(board.model_dump(mode="json", include=_BOARD_FACTS), sort_keys=True)
+    own = board.model_dump(mode="json", include=_BOARD_FACTS)
+    facts = json.dumps({**own, "baud": board.baud}, sort_keys=True)
     return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
 
@@ -51,7 +49,6 @@ class Recipe:
             "framework": [self.framework.name, self.request.options, dict(self.framework.versions(self.request))],
             "compiler": [tools.version, tools.linker, tools.libraries] if tools else None,
             "flags": list(self.board.core_info.gcc_flags),
-            "stack": STACK_BYTES,
             "profile": self.profile,
             "sources": _digest(self._sources()),
         }
@@ -76,6 +73,7 @@ class Recipe:
                 ("cmake", resources.FIRMWARE / "cmake"),
                 ("lists", resources.FIRMWARE / "CMakeLists.txt"),
                 ("agent", resources.FIRMWARE / "agent"),
+                ("cortex_m", resources.FIRMWARE / "ports" / "cortex_m"),
                 ("port", resources.FIRMWARE / "ports" / self.board.port.name),
                 ("glue", resources.FIRMWARE / "frameworks" / self.framework.name),
             ]

@@ -35,6 +35,9 @@ OPTIONS = (
     Option("--hil-firmware", "hil_firmware", "run the precompiled images of DIR: no compiler needed", "path", "DIR"),
     *(Option(place.flag, place.ini, place.help, "path", "PATH") for place in PLACES),
     Option("--hil-store", "hil_store", "keep records here (default: .hilbench/records)", "path", "STORE"),
+    Option("--hil-port", "hil_port", "a board's serial line: device, URL or USB serial number", "list", "[BOARD=]PORT"),
+    Option("--hil-probe", "hil_probe", "a board's debug probe, by its serial number", "list", "[BOARD=]ID"),
+    Option("--hil-wait", "hil_wait", "wait so many seconds for a board that is in use (600)", "string", "SECONDS"),
     Option(
         "--hil-meter",
         "hil_meter",
@@ -111,3 +114,14 @@ def number(config: Any, ini: str) -> int | None:
     if count < 1:
         raise ValueError(f"{ini.replace('_', '-')} is {given!r}: a whole number of at least 1 is needed")
     return count
+
+
+def seconds(text: str, flag: str) -> float:
+    """Return an option that is a time in seconds. Raises `ValueError`, saying which."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise ValueError(f"{flag} is {text!r}: a number of seconds is needed, 0 not to wait")
+    return found

@@ -14,7 +14,7 @@ from hilbench.errors import HilbenchError, Unavailable, UnsupportedModel, UsageE
 from hilbench.meters.options import parse_meter, require_silicon
 from hilbench.plan import Plan
 from hilbench.pytest_plugin import OUTCOMES
-from hilbench.pytest_plugin.options import number, place, places, value
+from hilbench.pytest_plugin.options import number, place, places, seconds, value
 from hilbench.pytest_plugin.progress import ProgressLine
 from hilbench.records.record import Record
 from hilbench.records.store import DEFAULT, Store, open_store
@@ -46,6 +46,7 @@ def selection(config: pytest.Config) -> Selection:
                 firmware=Path(firmware) if firmware else None,
                 places=find_places(places(config)),
                 profile=bool(value(config, "hil_profile")),
+                attached=_attached(config),
                 meter=parse_meter(meter) if (meter := value(config, "hil_meter")) else None,
             )
             if meter:
@@ -54,6 +55,15 @@ def selection(config: pytest.Config) -> Selection:
         except (HilbenchError, ValueError) as error:
             raise pytest.UsageError(str(error)) from None
     return config.stash[_SELECTION]
+
+
+def _attached(config: pytest.Config) -> dict[str, tuple[str, ...]]:
+    """Return what the options say of where boards are, by the name of the target's setting."""
+    given = {"port": value(config, "hil_port"), "probe": value(config, "hil_probe")}
+    found = {name: tuple(values) for name, values in given.items() if values}
+    if wait := value(config, "hil_wait"):
+        found["wait_s"] = (str(seconds(wait, "--hil-wait")),)
+    return found
 
 
 def cannot_run(config: pytest.Config, error: HilbenchError) -> NoReturn:

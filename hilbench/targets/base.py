@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from hilbench.catalog.board import Board
+from hilbench.catalog.fields import Strict
 from hilbench.counts import Probe, Window
 from hilbench.frameworks.base import Support
 
@@ -59,10 +60,42 @@ class Running(Protocol):
         """The serial line to the agent."""
 
     def reset(self) -> None:
-        """Start the image again from its reset vector."""
+        """Start the image again from its reset vector, whatever that takes; `stream` may be another one afterwards.
+
+        Raises `TargetError` when it cannot be started again.
+        """
 
     def crash(self) -> CrashReport | None:
         """Say how the device died or why it hangs. Called when it stopped answering; None if it looks well."""
+
+
+class Memory(Protocol):
+    """A way into a device's memory beside its serial line, while it runs: a debug port, or an emulator's own."""
+
+    def read(self, address: int, count: int) -> bytes:
+        """Return `count` bytes from `address` on. Raises `TargetError` when they cannot be read."""
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write `data` from `address` on. Raises `TargetError` when it cannot be written."""
+
+
+@runtime_checkable
+class Addressable(Protocol):
+    """What a `Running` may offer besides: to read and write the device's memory."""
+
+    @property
+    def memory(self) -> Memory:
+        """The device's memory."""
+
+
+class Attached(Strict):
+    """Where a board is attached to this computer: part of the `Settings` of every target that runs real boards.
+
+    Usually given for one run (`--hil-port`, `--hil-wait`), and not in a board's file.
+    """
+
+    port: str | None = Field(default=None, description="its serial line: a device, a URL, or a USB serial number")
+    wait_s: float = Field(default=600.0, ge=0, description="seconds to wait for a board that somebody else uses")
 
 
 class Target(Protocol):
@@ -71,7 +104,8 @@ class Target(Protocol):
     name: str
     Settings: type[BaseModel]
     counters: frozenset[str]
-    """What a board's counter can count here: only silicon has cycles to measure."""
+    """What a board's counter can count here: only silicon has cycles to measure. On an emulator that counts
+    (`Counting`), a board whose counter needs silicon runs all the same: the emulator's counts are its times."""
     silicon: bool
     """Whether images run on a chip here, and not on an emulator or a computer: only there is anything measured."""
 
