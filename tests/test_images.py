@@ -132,7 +132,8 @@ def host_image(path: Path, program: str = "hilbench.frameworks.tflm.host_program
     model = {"name": "m", "sha256": "0" * 64, "macs": None, "operators": [], "inputs": [], "outputs": []}
     framework = {"name": "tflm", "options": {}, "versions": {}}
     manifest = {"hilbench": "1", "build_id": "0" * 32, "board": "host", "core": "host",
-                "board_digest": board_digest(catalog.board("host")), "model": model, "framework": framework, "compiler": None, "arena_bytes": None}  # fmt: skip
+                "board_digest": board_digest(catalog.board("host")), "model": model, "framework": framework,
+                "compiler": None, "arena_bytes": None}  # fmt: skip
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("manifest.json", json.dumps(manifest))
         file.writestr("program.txt", program + "\n")
@@ -144,7 +145,8 @@ def host_image(path: Path, program: str = "hilbench.frameworks.tflm.host_program
 )
 def test_a_host_image_from_elsewhere_runs_no_program_but_ours(program: str, tmp_path: Path):
     host_image(tmp_path / "image.pyz")
-    assert find_image(tmp_path, "0" * 64, host, "tflm", {}).program == "hilbench.frameworks.tflm.host_program"
+    host, ours = catalog.board("host"), "hilbench.frameworks.tflm.host_program"
+    assert find_image(tmp_path, "0" * 64, host, "tflm", {}).program == ours
     host_image(tmp_path / "image.pyz", program)
     with pytest.raises(ModelError, match=r"no program of hilbench's frameworks(.|\n)*leave out --hil-firmware"):
         find_image(tmp_path, "0" * 64, host, "tflm", {})
