@@ -13,6 +13,7 @@
     ├── LinkError            host and device do not understand each other         exit 1
     │   ├── LinkTimeout      the device stopped answering                         exit 1
     │   ├── LinkClosed       the device is gone: its end of the line is closed    exit 1
+    │   ├── DeviceReset      the device began anew in mid-run                     exit 1
     │   ├── DeviceFault      the processor faulted: its registers                 exit 1
     │   └── WrongImage       the device runs another image than it should         exit 1
     ├── UnstableOutput       repeats of one input gave different outputs          exit 1
@@ -111,6 +112,10 @@ class LinkTimeout(LinkError):
 
 class LinkClosed(LinkError):
     """The device is gone: its end of the line is closed."""
+
+
+class DeviceReset(LinkError):
+    """The device began anew, and knows nothing of the session: its power failed, or it reset itself."""
 
 
 class DeviceFault(LinkError):

@@ -56,6 +56,10 @@ void hb_port_sleep(void);
 /* Raises or lowers the pin that marks an inference for a power meter; does nothing where there is none. */
 void hb_port_trigger(int on);
 
+/* Forgets what a data cache holds of `memory`, which a debugger has written: whole lines, nothing else in
+ * them. Only a port with a data cache needs it. */
+void hb_port_forget(void *memory, uint32_t bytes);
+
 /* Resets the processor. */
 _Noreturn void hb_port_reset(void);
 

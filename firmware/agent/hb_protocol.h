@@ -2,7 +2,7 @@
 #ifndef HB_PROTOCOL_H
 #define HB_PROTOCOL_H
 
-#define HB_PROTOCOL_VERSION       1u
+#define HB_PROTOCOL_VERSION       2u
 #define HB_HEADER_BYTES           4u
 #define HB_CRC_BYTES              4u
 #define HB_CHUNK_BYTES            512u
@@ -16,6 +16,7 @@
 #define HB_FRAME_POLL             4u
 #define HB_FRAME_READ             5u
 #define HB_FRAME_RESET            6u
+#define HB_FRAME_PLACED           7u
 #define HB_FRAME_INFO             129u
 #define HB_FRAME_STARTED          130u
 #define HB_FRAME_ACK              131u
@@ -35,10 +36,11 @@
 #define HB_REGION_MESSAGE         2u
 #define HB_REGION_PROFILE         3u
 #define HB_HELLO_BYTES            4u
-#define HB_INFO_BYTES             44u
+#define HB_INFO_BYTES             52u
 #define HB_START_BYTES            6u
 #define HB_STARTED_BYTES          4u
 #define HB_DATA_BYTES             6u
+#define HB_PLACED_BYTES           8u
 #define HB_POLL_BYTES             2u
 #define HB_READ_BYTES             7u
 #define HB_BLOCK_BYTES            7u

@@ -19,7 +19,7 @@ from hilbench.link.hello import say_hello
 from hilbench.link.line import Answer, Line, LinkStats
 from hilbench.link.protocol import MAX_REPEATS, SLOTS, Block, Frame, Info, Read, Region, Start, Started
 from hilbench.link.transfer import Inference, Transfer
-from hilbench.targets.base import Stream
+from hilbench.targets.base import Memory, Stream
 
 __all__ = ["Client", "DeviceFault", "Inference", "LinkStats"]
 
@@ -30,12 +30,15 @@ _MESSAGE_S = 2.0
 class Client:
     """Speaks to the agent at the other end of `stream`.
 
-    `timeout_s` is the longest that the device may be silent, or busy with one inference. All methods raise
+    `timeout_s` is the longest that the device may be silent, or busy with one inference. With `memory`, inputs go
+    straight into the device's memory where the device says at which address (`Info.input_address`), and not over
+    `stream`. All methods raise
     `DeviceFault` when the device reports a fault, and `LinkError` when its end of the line is closed.
     """
 
-    def __init__(self, stream: Stream, timeout_s: float) -> None:
+    def __init__(self, stream: Stream, timeout_s: float, memory: Memory | None = None) -> None:
         self._line = Line(stream)
+        self._memory = memory
         self._timeout_s = timeout_s
         self._info: Info | None = None
 
@@ -113,7 +116,10 @@ class Client:
         self, info: Info, inputs: Sequence[bytes], repeats: int, measure: bool, depth: int
     ) -> Iterator[Inference]:
         self._start(repeats, measure)
-        transfer = Transfer(self._line, info, inputs, repeats=repeats, depth=depth, timeout_s=self._timeout_s)
+        memory = self._memory if info.input_address else None
+        transfer = Transfer(
+            self._line, info, inputs, repeats=repeats, depth=depth, timeout_s=self._timeout_s, memory=memory
+        )
         try:
             yield from transfer.run()
         except TargetCrashed as crash:

@@ -23,7 +23,10 @@ Answer = TypeVar("Answer", bound=protocol._Payload)
 
 @dataclass
 class LinkStats:
-    """What went over the line so far. Frames that came broken: `damaged_in` here, `damaged_out` at the device."""
+    """What went over the line so far. Frames that came broken: `damaged_in` here, `damaged_out` at the device.
+
+    `bytes_placed` are those of inputs that were written into the device's memory, past the line.
+    """
 
     bytes_sent: int = 0
     bytes_received: int = 0
@@ -31,6 +34,7 @@ class LinkStats:
     damaged_in: int = 0
     damaged_out: int = 0
     polls: int = 0
+    bytes_placed: int = 0
 
 
 class Line:

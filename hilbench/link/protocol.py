@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 from enum import IntEnum, IntFlag
 from typing import ClassVar, Self
 
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("<BHB")
 CRC = struct.Struct("<I")
 OVERHEAD_BYTES = HEADER.size + CRC.size
@@ -40,6 +40,7 @@ class Frame(IntEnum):
     POLL = 0x04
     READ = 0x05
     RESET = 0x06
+    PLACED = 0x07
     INFO = 0x81
     STARTED = 0x82
     ACK = 0x83
@@ -111,9 +112,13 @@ class Hello(_Payload):
 
 @dataclass(frozen=True)
 class Info(_Payload):
-    """Answer to HELLO; sizes are in bytes. `arena_bytes` is what the model says it used, 0 when it cannot say."""
+    """Answer to HELLO; sizes are in bytes. `arena_bytes` is what the model says it used, 0 when it cannot say.
 
-    layout = struct.Struct(f"<IBBH{BUILD_ID_BYTES}sIIIII")
+    The input of sample i lies at `input_address + i % slots * slot_bytes` of the device's memory; an address of 0 says
+    that nobody else can write there.
+    """
+
+    layout = struct.Struct(f"<IBBH{BUILD_ID_BYTES}sIIIIIII")
     nonce: int
     version: int
     slots: int
@@ -124,6 +129,8 @@ class Info(_Payload):
     output_bytes: int
     arena_bytes: int
     stack_bytes: int
+    input_address: int = 0
+    slot_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,6 +160,19 @@ class Data(_Payload):
     fragment: int
     released: int
     data: bytes = b""
+
+
+@dataclass(frozen=True)
+class Placed(_Payload):
+    """The input of `sample` was written into its slot by other means, and has this CRC-32; answered like DATA.
+
+    A device that finds another CRC there does not have the sample. Samples before `released` may be forgotten.
+    """
+
+    layout = struct.Struct("<HHI")
+    sample: int
+    released: int
+    crc: int
 
 
 @dataclass(frozen=True)
@@ -248,7 +268,7 @@ TIMES = struct.Struct("<QQQ")
 
 def c_header() -> str:
     """Return `firmware/agent/hb_protocol.h`."""
-    payloads = (Hello, Info, Start, Started, Data, Poll, Read, Block, Ack, Result, Fault)
+    payloads = (Hello, Info, Start, Started, Data, Placed, Poll, Read, Block, Ack, Result, Fault)
     numbers = {
         "HB_PROTOCOL_VERSION": VERSION,
         "HB_HEADER_BYTES": HEADER.size,

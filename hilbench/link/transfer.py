@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from hilbench.errors import LinkError, LinkTimeout, TargetCrashed, UnstableOutput
+from hilbench.errors import DeviceReset, LinkError, LinkTimeout, TargetCrashed, UnstableOutput
 from hilbench.link.framing import RawFrame
 from hilbench.link.hello import say_hello
 from hilbench.link.line import Line
@@ -25,13 +25,15 @@ from hilbench.link.protocol import (
     Data,
     Frame,
     Info,
+    Placed,
     Poll,
     Read,
     Region,
     Result,
     Status,
 )
-from hilbench.link.window import Window, unwrap
+from hilbench.link.window import Fragment, Window, unwrap
+from hilbench.targets.base import Memory
 
 _QUIET_TRIES = 20
 """A line that is never quiet for one measurement in this many is not fit for measuring."""
@@ -72,17 +74,29 @@ class _Answer:
 
 
 class Transfer:
-    """A session on `line` that is started already. `depth` 1 keeps the line silent while the device infers."""
+    """A session on `line` that is started already. `depth` 1 keeps the line silent while the device infers.
+
+    With `memory`, inputs are written straight into the device, and the line only says so.
+    """
 
     def __init__(
-        self, line: Line, info: Info, inputs: Sequence[bytes], *, repeats: int, depth: int, timeout_s: float
+        self,
+        line: Line,
+        info: Info,
+        inputs: Sequence[bytes],
+        *,
+        repeats: int,
+        depth: int,
+        timeout_s: float,
+        memory: Memory | None = None,
     ) -> None:
         self._line = line
         self._info = info
         self._inputs = inputs
         self._repeats = repeats
         self._depth = depth
-        self._window = Window(-(-info.input_bytes // info.chunk_bytes))
+        self._memory = memory
+        self._window = Window(1 if memory else -(-info.input_bytes // info.chunk_bytes))
         self._pace = Pace(timeout_s)
         self._flights: deque[tuple[int, float]] = deque()  # number and time of DATA frames, for round trips
         self._todo = deque(range(len(inputs)))
@@ -113,15 +127,28 @@ class Transfer:
             self._window.admit(len(self._carried) - 1)
         resent = self._window.resent
         while fragment := self._window.take(self._line.sent):
-            start = fragment.index * self._info.chunk_bytes
-            chunk = self._inputs[self._carried[fragment.sample]][start : start + self._info.chunk_bytes]
-            data = Data(fragment.sample & 0xFFFF, fragment.index, self._released & 0xFFFF, chunk)
-            self._flights.append((self._line.send(Frame.DATA, data.pack()), time.monotonic()))
+            number = self._place(fragment.sample) if self._memory else self._send_fragment(fragment)
+            self._flights.append((number, time.monotonic()))
             self._pace.touched()
         self._line.stats.frames_resent += self._window.resent - resent
         # Quiet while the device infers: not when a frame from it has begun to arrive, nor when it says that it is done.
         inferring = self._window.idle and self._done == self._released and not self._line.halfway
         self._pace.quiet = self._depth == 1 and inferring
+
+    def _send_fragment(self, fragment: Fragment) -> int:
+        start = fragment.index * self._info.chunk_bytes
+        chunk = self._inputs[self._carried[fragment.sample]][start : start + self._info.chunk_bytes]
+        data = Data(fragment.sample & 0xFFFF, fragment.index, self._released & 0xFFFF, chunk)
+        return self._line.send(Frame.DATA, data.pack())
+
+    def _place(self, sample: int) -> int:
+        """Write the input of `sample` where the device looks for it. It is free: what was there has been released."""
+        assert self._memory is not None
+        data = self._inputs[self._carried[sample]]
+        address = self._info.input_address + sample % self._info.slots * self._info.slot_bytes
+        self._memory.write(address, data)
+        self._line.stats.bytes_placed += len(data)
+        return self._line.send(Frame.PLACED, Placed(sample & 0xFFFF, self._released & 0xFFFF, zlib.crc32(data)).pack())
 
     def _receive(self) -> None:
         before = replace(self._line.stats)
@@ -276,7 +303,7 @@ class Transfer:
                 raise LinkTimeout(f"the device stopped answering at {sample}", hint=hint)
             poll = Poll(self._released & 0xFFFF).pack()
             if not self._line.ask(Frame.POLL, poll, (Frame.ACK, Ack.unpack), _LAST_TRY_S):
-                raise LinkError(f"the device was reset at {sample}", hint="a watchdog, or its power supply?")
+                raise DeviceReset(f"the device was reset at {sample}", hint="a watchdog, or its power supply?")
             self._pace.heard()
         if self._pace.stuck(self._repeats):
             what = "has been inferring" if self._pace.busy else "answers, but has not got on with"

@@ -1,6 +1,6 @@
 """Runs Arm images on a machine of QEMU, with the instruction count as its clock.
 
-The guest's UART is one end of a socket pair, QEMU's control (QMP) another: no names, no ports, nothing left behind.
+The guest's UART is one end of a socket pair, QEMU's control (QMP) and its gdbstub others: no names, no ports, nothing left behind.
 Semihosting stays off: it would give the firmware the files of this computer. Where QEMU was built with seccomp, it may
 start no program and take on no rights.
 """
@@ -29,6 +29,7 @@ from hilbench.images.cache import cache_folder
 from hilbench.images.elf import Elf
 from hilbench.targets import counting, crash
 from hilbench.targets.base import IDLE, CrashReport
+from hilbench.targets.gdb_memory import GdbMemory
 from hilbench.targets.process import Child, child
 from hilbench.targets.qmp import Qmp
 from hilbench.targets.streams import SocketStream
@@ -102,7 +103,7 @@ class Qemu:
             counting.counter(library, elf, board, probe) as counter,
             _started(program, elf, settings.machine, counter.arguments, (counter.fd,)) as machine,
         ):
-            yield CountedMachine(machine.elf, machine.process, machine.stream, machine.qmp, counter)
+            yield CountedMachine(machine.elf, machine.process, machine.stream, machine.qmp, machine.memory, counter)
 
 
 @contextlib.contextmanager
@@ -113,12 +114,16 @@ def _started(
     with contextlib.ExitStack() as stack:
         line, guest_line = (stack.enter_context(end) for end in socket.socketpair())
         control, guest_control = (stack.enter_context(end) for end in socket.socketpair())
-        argv = _arguments(program, machine, elf.path, guest_line.fileno(), guest_control.fileno())
-        inherited = (guest_line.fileno(), guest_control.fileno(), *pass_fds)
+        debug, guest_debug = (stack.enter_context(end) for end in socket.socketpair())
+        guest = (guest_line, guest_control, guest_debug)
+        argv = _arguments(program, machine, elf.path, *(end.fileno() for end in guest))
+        inherited = (*(end.fileno() for end in guest), *pass_fds)
         process = stack.enter_context(child([*argv, *more], pass_fds=inherited))
-        guest_line.close()  # QEMU has its own now, and the line ends with it
-        guest_control.close()
-        started = Machine(elf, process, stack.enter_context(SocketStream(line)), stack.enter_context(Qmp(control)))
+        for end in guest:
+            end.close()  # QEMU has its own now, and the line ends with it
+        qmp = stack.enter_context(Qmp(control))
+        memory = stack.enter_context(GdbMemory(debug, qmp))
+        started = Machine(elf, process, stack.enter_context(SocketStream(line)), qmp, memory)
         started.start()
         yield started
 
@@ -131,6 +136,7 @@ class Machine:
     process: Child
     stream: SocketStream
     qmp: Qmp
+    memory: GdbMemory
 
     def start(self) -> None:
         """Let the guest run, once QEMU is ready. Raises `TargetError` with QEMU's own words when it is not."""
@@ -228,7 +234,7 @@ class CountedMachine(Machine):
         return self.counter.windows()
 
 
-def _arguments(program: str, machine: str, image: Path, line_fd: int, control_fd: int) -> list[str]:
+def _arguments(program: str, machine: str, image: Path, line_fd: int, control_fd: int, debug_fd: int) -> list[str]:
     return [
         *(program, "-M", machine, "-nodefaults", "-no-user-config", "-display", "none", "-nic", "none"),
         *_sandbox(program),
@@ -236,6 +242,7 @@ def _arguments(program: str, machine: str, image: Path, line_fd: int, control_fd
         *("-action", "reboot=shutdown", "-S"),
         *("-chardev", f"socket,id=line,fd={line_fd}", "-serial", "chardev:line"),
         *("-chardev", f"socket,id=control,fd={control_fd}", "-mon", "chardev=control,mode=control"),
+        *("-chardev", f"socket,id=debug,fd={debug_fd}", "-gdb", "chardev:debug"),
         *("-kernel", str(image)),
     ]
 
