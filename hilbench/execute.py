@@ -6,16 +6,14 @@ On an emulator that counts, the timed inferences are counted in a run of their o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from hilbench.catalog.board import Board
 from hilbench.counts import Probe, Window
+from hilbench.device import Device, Recovery, counted_device, device
 from hilbench.errors import (
-    LinkClosed,
     LinkError,
-    LinkTimeout,
     StoreError,
     TargetCrashed,
     TargetError,
@@ -23,23 +21,20 @@ from hilbench.errors import (
     UnstableOutput,
 )
 from hilbench.images.image import Image
-from hilbench.link.client import Client, DeviceFault, Inference
+from hilbench.link.client import Inference
 from hilbench.measure.counted import probe
 from hilbench.measure.rounds import enough, warm_up
-from hilbench.meters.session import Metering, metered
+from hilbench.meters.session import MISSING, Metering, metered
 from hilbench.meters.session import Outcome as Energy
 from hilbench.meters.windows import Timed as Metered
 from hilbench.plan import Setting
-from hilbench.targets.base import IDLE, Counted, Counting, Running
-from hilbench.targets.crash import fault_report
+from hilbench.targets.base import IDLE, Counting, Running
 
 Progress = Callable[[str, int, int], None]
 """Called with what is under way, how many samples are done, and how many there are."""
 
 _Run = TypeVar("_Run", bound=Running)
-
-HELLO_S = 10.0
-"""A board answers within a second of its reset; a loaded computer that starts an emulator may need several."""
+_INFERENCE, _TIMING = "inference", "timing"
 
 
 @dataclass(frozen=True)
@@ -66,55 +61,34 @@ class Outcome:
     energy: Energy
     arena_bytes: int
     link: dict[str, int]
+    recoveries: tuple[Recovery, ...] = ()
 
 
 def execute(setting: Setting, image: Image, inputs: Sequence[bytes], progress: Progress) -> Outcome:
     """Run the image on its target. Raises `UnstableOutput` when a sample has one output now and another then."""
     timed, reason = _counted(setting, image, inputs, progress)
-    with metered(setting.plan.meter) as metering, device(setting, image) as (client, _):
-        timed = timed or Timed(*_timed(setting, client, inputs, progress, metering), uncounted=reason)
-        outputs = tuple(
-            inference.output
-            for inference in _collect(client.infer(inputs, depth=2), "inference", len(inputs), progress)
-        )
-        (again,) = client.infer(inputs[:1])
-        # The model may only know its arena once it has run.
-        arena_bytes = client.hello(within_s=HELLO_S).arena_bytes
-    every = (timed.warmup, *timed.visits)
-    for inference, when in [(again, "at its end"), *((visit, "while it was timed") for visit in every)]:
+    with metered(setting.plan.meter) as metering, device(setting, image) as board:
+        timed = timed or Timed(*_timed(setting, board, inputs, progress, metering), uncounted=reason)
+        every = board.infer(inputs, _INFERENCE, depth=2)
+        outputs = tuple(inference.output for inference in _collect(every, _INFERENCE, len(inputs), progress))
+        again, arena_bytes = board.arena_bytes(inputs[0], _INFERENCE)
+    repeats = (timed.warmup, *timed.visits)
+    for inference, when in [(again, "at its end"), *((visit, "while it was timed") for visit in repeats)]:
         if inference.output != outputs[inference.index]:
             raise UnstableOutput(
                 f"sample {inference.index} gave one output in the accuracy run and another {when}",
                 hint="the model keeps state between inferences, or writes where it should not",
             )
-    energy = metering.outcome(_metered_visits(timed, setting.plan.board))
-    return Outcome(timed, outputs, energy, arena_bytes, asdict(client.stats))
+    return Outcome(timed, outputs, _energy(metering, timed, board), arena_bytes, board.stats(), (*board.recoveries,))
 
 
-@contextmanager
-def device(setting: Setting, image: Image) -> Iterator[tuple[Client, Running]]:
-    """Run `image` on its target and give a client that knows that it is this image."""
-    with _opened(setting, image, setting.target.run(image.path, setting.plan.board, setting.settings)) as opened:
-        yield opened
-
-
-@contextmanager
-def counted_device(setting: Setting, image: Image, probe: Probe) -> Iterator[tuple[Client, Counted]]:
-    """Do as `device`, and count what `probe` asks for. Raises `Unavailable` where that cannot be here."""
-    target, board = setting.target, setting.plan.board
-    if not isinstance(target, Counting):
-        raise Unavailable(f"the target {target.name} does not count")
-    with _opened(setting, image, target.count(image.path, board, setting.settings, probe)) as opened:
-        yield opened
-
-
-@contextmanager
-def _opened(setting: Setting, image: Image, start: AbstractContextManager[_Run]) -> Iterator[tuple[Client, _Run]]:
-    with start as running, _post_mortem(running, image):
-        client = Client(running.stream, timeout_s=setting.task.timeout_s)
-        client.hello(within_s=HELLO_S)
-        client.require(image.manifest.build_id)
-        yield client, running
+def _energy(metering: Metering, timed: Timed, device: Device[Running]) -> Energy:
+    """Return what the meter saw. Which inference is which follows from their number since reset: one reset too many
+    in between, and nobody knows."""
+    energy = metering.outcome(_metered_visits(timed, device.setting.plan.board))
+    if energy.metrics and any(recovery.phase == _TIMING for recovery in device.recoveries):
+        return Energy(missing={MISSING: "the board failed and was reset while it was metered"}, facts=energy.facts)
+    return energy
 
 
 def _counted(setting: Setting, image: Image, inputs: Sequence[bytes], progress: Progress) -> tuple[Timed | None, str]:
@@ -122,16 +96,16 @@ def _counted(setting: Setting, image: Image, inputs: Sequence[bytes], progress: 
     if not isinstance(setting.target, Counting):
         return None, ""
     try:
-        with counted_device(setting, image, probe(setting.plan.board)) as (client, running):
-            warmup, visits = _timed(setting, client, inputs, progress, Metering(None))
-            windows = tuple(running.windows())
+        with counted_device(setting, image, probe(setting.plan.board)) as counted:
+            warmup, visits = _timed(setting, counted, inputs, progress, Metering(None))
+            windows = tuple(counted.running.windows())
         if setting.clockless:
             warmup, *every = (_as_counted(inference, windows) for inference in (warmup, *visits))
             visits = tuple(every)
         # To look at every access takes twice the time, so that is done in one inference alone.
-        with counted_device(setting, image, Probe(memory=True)) as (client, running):
-            (_,) = client.infer(inputs[:1])
-            first = next(iter(running.windows()[1:]), None)  # after the copy of the input
+        with counted_device(setting, image, Probe(memory=True)) as counted:
+            (_,) = counted.infer(inputs[:1], _TIMING)
+            first = next(iter(counted.running.windows()[1:]), None)  # after the copy of the input
         if first is None or first.instructions != warmup.times[0][1]:
             raise Unavailable("the emulator's counter and the guest's clock disagree on the first inference")
     except (Unavailable, StoreError, TargetError, LinkError) as reason:
@@ -154,16 +128,26 @@ def _as_counted(inference: Inference, windows: Sequence[Window]) -> Inference:
 
 
 def _timed(
-    setting: Setting, client: Client, inputs: Sequence[bytes], progress: Progress, metering: Metering
+    setting: Setting, device: Device[_Run], inputs: Sequence[bytes], progress: Progress, metering: Metering
 ) -> tuple[Inference, tuple[Inference, ...]]:
     latency, board = setting.task.latency, setting.plan.board
     chosen = inputs[: latency.samples]
     visits: list[Inference] = []
-    (warmup,) = client.infer(chosen[:1], repeats=warm_up(latency, board), measure=True, depth=1)
+
+    def warm() -> Inference:
+        (inference,) = device.infer(chosen[:1], _TIMING, repeats=warm_up(latency, board), measure=True)
+        return inference
+
+    warmup = warm()
     with metering.recording():
         while not enough([inference.times for inference in visits], len(chosen), latency, board):
-            one_round = client.infer(chosen, repeats=latency.repeats, measure=True, depth=1)
-            visits += _collect(one_round, "timing", len(chosen), progress)
+            one_round = device.infer(chosen, _TIMING, repeats=latency.repeats, measure=True, recovered=warm)
+            visits += _collect(one_round, _TIMING, len(chosen), progress)
+    if board.counter == "cycles" and not any(times[1] for visit in visits for times in visit.times):
+        raise TargetError(
+            f"the cycle counter of {board.id} does not count",
+            hint="is it another part than the board's file says, or does an emulator answer in its place?",
+        )
     return warmup, tuple(visits)
 
 
@@ -183,17 +167,3 @@ def _collect(inferences: Iterator[Inference], phase: str, total: int, progress: 
     for done, inference in enumerate(inferences, start=1):
         progress(phase, done, total)
         yield inference
-
-
-@contextmanager
-def _post_mortem(running: Running, image: Image) -> Iterator[None]:
-    """Turn a device's silence or fault into `TargetCrashed` with a report."""
-    try:
-        yield
-    except DeviceFault as fault:
-        raise TargetCrashed(str(fault_report(fault.registers, image.elf))) from None
-    except (LinkTimeout, LinkClosed) as silence:
-        report = running.crash()
-        if report is None:
-            raise
-        raise TargetCrashed(str(report), hint=silence.hint) from None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hilbench.catalog.board import Board
 from hilbench.catalog.suite import Suite, Task
 from hilbench.frameworks.base import Framework
 from hilbench.meters.options import MeterChoice
 from hilbench.targets.base import Target
+
+Channel = Literal["auto", "serial", "memory"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Plan:
     `places` says where things are that frameworks ask for (`hilbench.places`). With `profile`, another image is run as
     well: one that tells its operators apart. `meter` is a power meter that watches the board. `attached` are
     settings of the target for this run: where the board is (`hilbench.targets.base.Attached`, and what it has more).
+    `channel` is the way of the inputs: over the serial line, or written into the device's memory where that is faster.
     """
 
     suite: Path
@@ -35,6 +38,7 @@ class Plan:
     profile: bool = False
     meter: MeterChoice | None = None
     attached: tuple[tuple[str, str], ...] = ()
+    channel: Channel = "auto"
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hilbench.device import counted_device, device
 from hilbench.errors import Unavailable, UnstableOutput
-from hilbench.execute import Progress, counted_device, device
+from hilbench.execute import Progress
 from hilbench.images.image import Image
 from hilbench.link.client import Client
 from hilbench.measure.counted import estimator, operator_windows, probe
@@ -29,11 +30,11 @@ def profile(
     if estimates is None:
         return profile_of(_all_counts(setting, image, chosen, progress), operators, board, build_id)
     try:
-        with counted_device(setting, image, probe(board)) as (client, running):
-            counts, rows, seen = [], [], len(running.windows())
+        with counted_device(setting, image, probe(board)) as counted:
+            counts, rows, seen = [], [], len(counted.running.windows())
             for index in range(len(chosen)):
-                counts.append(_counts(client, chosen, index, progress))
-                windows = running.windows()
+                counts.append(_counts(counted.client, chosen, index, progress))
+                windows = counted.running.windows()
                 rows.append(operator_windows(windows[seen:], counts[-1]))
                 seen = len(windows)
     except Unavailable as reason:
@@ -45,8 +46,8 @@ def profile(
 def _all_counts(
     setting: Setting, image: Image, chosen: Sequence[tuple[bytes, bytes]], progress: Progress
 ) -> list[Sequence[int]]:
-    with device(setting, image) as (client, _):
-        return [_counts(client, chosen, index, progress) for index in range(len(chosen))]
+    with device(setting, image) as board:
+        return [_counts(board.client, chosen, index, progress) for index in range(len(chosen))]
 
 
 def _counts(client: Client, chosen: Sequence[tuple[bytes, bytes]], index: int, progress: Progress) -> Sequence[int]:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 FILE_LIMIT_BYTES = 256 << 20
 """No file of a build comes near it: the largest images are a few MB with all their debug information."""
@@ -21,24 +23,31 @@ def run(
     A program that writes more than `FILE_LIMIT_BYTES` into one file is ended by the kernel (SIGXFSZ). Raises
     `subprocess.TimeoutExpired`.
     """
-    with subprocess.Popen(
-        argv,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        cwd=folder,
-        env=env,
-        start_new_session=True,
-        preexec_fn=_limit_files,
-    ) as process:
-        try:
-            out, err = process.communicate(text, timeout=timeout_s)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-        return subprocess.CompletedProcess(argv, process.returncode, out, err)
+    # Files and not pipes: whatever keeps a pipe open, or a kernel that wakes no reader, would keep us waiting.
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        given.write(text.encode())
+        given.seek(0)
+        with subprocess.Popen(
+            argv,
+            stdin=given,
+            stdout=out,
+            stderr=err,
+            cwd=folder,
+            env=env,
+            start_new_session=True,
+            preexec_fn=_limit_files,
+        ) as process:
+            try:
+                process.wait(timeout_s)
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return subprocess.CompletedProcess(argv, process.returncode, _text(out), _text(err))
+
+
+def _text(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace").replace("\r\n", "\n")
 
 
 def _limit_files() -> None:

@@ -14,7 +14,7 @@ from hilbench.errors import UsageError
 from hilbench.frameworks.base import Framework
 from hilbench.meters.options import MeterChoice
 from hilbench.places import PLACES
-from hilbench.plan import Plan
+from hilbench.plan import Channel, Plan
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,14 @@ class Selection:
     profile: bool = False
     meter: MeterChoice | None = None
     attached: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    channel: Channel = "auto"
 
     def plans(self, suite_path: Path, task: Task) -> list[Plan]:
         """Return one plan for each board and framework. Without a framework, a board's own default is taken."""
         return [
             Plan(suite_path, task.id, choice.board, choice.target, framework.name, framework.options, self.samples,
                  self.model_folders, self.firmware, self.places, self.profile, self.meter,
-                 for_board(self.attached, choice.board.id))
+                 for_board(self.attached, choice.board.id), self.channel)
             for choice in self.boards
             for framework in self.frameworks or (default_framework(choice),)
         ]  # fmt: skip

@@ -18,8 +18,8 @@ from hilbench import resources
 from hilbench.catalog.board import Board
 from hilbench.catalog.core import Core
 from hilbench.catalog.find import Choice
+from hilbench.device import HELLO_S
 from hilbench.errors import BuildError, LinkError, StoreError, TargetError, Unavailable, UnsupportedModel, UsageError
-from hilbench.execute import HELLO_S
 from hilbench.frameworks import tflite
 from hilbench.frameworks.base import YES, Emitted, Model, Request, Support
 from hilbench.frameworks.tvm import FLAGS, TVM, kernel, packed, program, tuning

@@ -17,6 +17,7 @@ PAYLOADS = [
     protocol.Start,
     protocol.Started,
     protocol.Data,
+    protocol.Placed,
     protocol.Poll,
     protocol.Read,
     protocol.Block,

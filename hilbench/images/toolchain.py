@@ -10,10 +10,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from hilbench import programs
 from hilbench.catalog.core import Core
 from hilbench.errors import Unavailable
 
 _PACKAGES = {"arm-none-eabi-gcc": "gcc-arm-none-eabi", "cmake": "cmake", "ninja": "ninja-build"}
+_ANSWER_S = 60.0
 # CMake and GCC read all of these (cmake-env-variables(7); GCC manual, "Environment Variables").
 _SHAPES_A_BUILD = re.compile(
     r"\w*FLAGS|CC|CXX|ASM|AR|LD|CMAKE_\w+|CPATH|\w*_INCLUDE_PATH|LIBRARY_PATH|GCC_\w+|COMPILER_PATH|SOURCE_DATE_EPOCH"
@@ -74,7 +76,10 @@ def clean_environment() -> dict[str, str]:
 
 
 def _first_line(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), check=False)
+    try:
+        done = programs.run(command, clean_environment(), _ANSWER_S)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"'{' '.join(command)}' does not come to an end") from None
     return done.stdout.partition("\n")[0].strip()
 
 

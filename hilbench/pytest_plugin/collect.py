@@ -35,7 +35,9 @@ class SuiteFile(pytest.File):
 
 
 class SuiteItem(pytest.Item):
-    """A task of a suite."""
+    """A task of a suite. It uses no fixtures, and says so to plug-ins that look at every item (labgrid's does)."""
+
+    fixturenames: tuple[str, ...] = ()
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show our own errors as they are, without a traceback."""

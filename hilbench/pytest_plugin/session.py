@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import pytest
 
 from hilbench import bench, catalog, plugins
-from hilbench.errors import HilbenchError, Unavailable, UnsupportedModel, UsageError
+from hilbench.errors import HilbenchError, Unavailable, UnsupportedModel, UsageError, nearest
 from hilbench.meters.options import parse_meter, require_silicon
-from hilbench.plan import Plan
+from hilbench.plan import Channel, Plan
 from hilbench.pytest_plugin import OUTCOMES
 from hilbench.pytest_plugin.options import number, place, places, seconds, value
 from hilbench.pytest_plugin.progress import ProgressLine
@@ -47,6 +47,7 @@ def selection(config: pytest.Config) -> Selection:
                 places=find_places(places(config)),
                 profile=bool(value(config, "hil_profile")),
                 attached=_attached(config),
+                channel=_channel(config),
                 meter=parse_meter(meter) if (meter := value(config, "hil_meter")) else None,
             )
             if meter:
@@ -55,6 +56,15 @@ def selection(config: pytest.Config) -> Selection:
         except (HilbenchError, ValueError) as error:
             raise pytest.UsageError(str(error)) from None
     return config.stash[_SELECTION]
+
+
+def _channel(config: pytest.Config) -> Channel:
+    given: str = value(config, "hil_channel") or "auto"
+    channels: tuple[Channel, ...] = get_args(Channel)
+    for channel in channels:
+        if channel == given:
+            return channel
+    raise UsageError(f"--hil-channel: there is no channel '{given}'", hint=nearest(given, channels))
 
 
 def _attached(config: pytest.Config) -> dict[str, tuple[str, ...]]:

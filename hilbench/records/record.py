@@ -81,6 +81,14 @@ class ImageFacts(Part):
     parts_bytes: dict[str, int]
 
 
+class Recovery(Part):
+    """A failure of the board that the run got over: at which sample of which phase, and how the board had died."""
+
+    phase: str
+    sample: int
+    report: str
+
+
 class ReferenceFacts(Part):
     """What the outputs were compared with."""
 
@@ -132,7 +140,8 @@ class Record(Part):
     meter: dict[str, str] | None = Field(default=None, description="the power meter that watched the run")
     missing: dict[str, str] = Field(description="metrics that this run could not have, with the reason")
     samples: Samples
-    link: dict[str, int]
+    link: dict[str, int] = Field(description="what went over the line; `bytes_placed` went past it, into memory")
+    recoveries: tuple[Recovery, ...] = ()
 
     @model_validator(mode="after")
     def _measured_on_silicon(self) -> Self:

@@ -24,7 +24,8 @@ _TIMEOUT_S = 5.0
 class GdbMemory:
     """The memory of a guest, over a socket connected to its gdbstub, which it owns. Stops the guest while it is at it.
 
-    Raises `TargetError` for addresses where there is no memory, and when QEMU is gone or does not answer.
+    Where there is no memory, QEMU writes nothing and reads zeros, and says neither. Raises `TargetError` when it
+    refuses, is gone or does not answer.
     """
 
     def __init__(self, connection: socket.socket, qmp: Qmp) -> None:
@@ -69,7 +70,7 @@ class GdbMemory:
         while (answer := self._packet(deadline)).startswith((b"T", b"S")):
             pass
         if answer.startswith(b"E") and len(answer) == 3:
-            raise TargetError(f"QEMU refuses '{packet[:20].decode()}': there is no memory")
+            raise TargetError(f"QEMU refuses '{packet[:20].decode()}': may nothing reach this address?")
         return answer
 
     def _packet(self, deadline: float) -> bytes:

@@ -1,6 +1,7 @@
 """Runs Arm images on a machine of QEMU, with the instruction count as its clock.
 
-The guest's UART is one end of a socket pair, QEMU's control (QMP) and its gdbstub others: no names, no ports, nothing left behind.
+The guest's UART is one end of a socket pair, QEMU's control (QMP) and its gdbstub others: no names, no ports, nothing
+left behind.
 Semihosting stays off: it would give the firmware the files of this computer. Where QEMU was built with seccomp, it may
 start no program and take on no rights.
 """
@@ -8,6 +9,7 @@ start no program and take on no rights.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -21,6 +23,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
+from hilbench import programs
 from hilbench.catalog.board import Board, Strict
 from hilbench.counts import Probe, Window
 from hilbench.errors import TargetError, Unavailable, nearest
@@ -257,7 +260,7 @@ def _program() -> str:
 @cache
 def _ask(program: str, *arguments: str) -> str:
     try:
-        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=_START_S, check=False)
+        done = programs.run([program, *arguments], os.environ, _START_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"'{program} {' '.join(arguments)}' does not run: {error}", hint=_INSTALL) from error
     return done.stdout

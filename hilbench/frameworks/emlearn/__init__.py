@@ -189,5 +189,5 @@ def _digest(folder: Path) -> str:
 def _compiler() -> str | None:
     if shutil.which("cc") is None:
         return None
-    done = subprocess.run(["cc", "--version"], capture_output=True, text=True, check=False)
+    done = programs.run(["cc", "--version"], os.environ, _COMPILE_S)
     return done.stdout.partition("\n")[0] or None
