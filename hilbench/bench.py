@@ -70,12 +70,14 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
     with _or_missing(missing, "fidelity"):
         reference = reference_of(plan, image, samples)
     metrics = _metrics(setting, image, outcome, reference) | score(setting.task, question, outcome.outputs)
+    with _or_missing(missing, "latency"):
+        metrics |= _times(setting, outcome.timed)
     with _or_missing(missing, "counts"):
         counts, estimates = _counted(outcome.timed, plan.board)
         if estimates:
             metrics, cycles = {**metrics, **estimates.metrics}, estimates.cycles
     with _or_missing(missing, "energy"):
-        metrics |= _energy(outcome, metrics["latency"], plan.board)
+        metrics |= _energy(outcome, metrics.get("latency"), plan.board)
     if plan.profile:
         with _or_missing(missing, "profile"):
             profiled = _profile(setting, samples, outcome, progress)
@@ -171,10 +173,8 @@ def reference_of(plan: Plan, image: Image, samples: Samples) -> Reference:
 
 
 def _metrics(setting: Setting, image: Image, outcome: Outcome, reference: Reference | None) -> dict[str, Metric]:
-    warmup, visits = outcome.timed.warmup, outcome.timed.visits
-    first = warmup.times[0][1] if warmup.invocation == 0 else None
-    precision = setting.task.latency.precision
-    metrics = time_metrics([visit.times for visit in visits], setting.plan.board, first, precision)
+    visits = outcome.timed.visits
+    metrics: dict[str, Metric] = {}
     if reference is not None:
         tensors = image.manifest.model.outputs
         metrics |= judge_of(setting.task.model.file).compare(outcome.outputs, reference.outputs, tensors)
@@ -183,6 +183,18 @@ def _metrics(setting: Setting, image: Image, outcome: Outcome, reference: Refere
         stack_bytes = max(visit.stack_bytes for visit in visits)
         metrics |= memory_metrics(elf.sizes(), arena_bytes, stack_bytes, image.manifest.arena_bytes)
     return metrics | peak_metrics(image.manifest.model.peak_tensors)
+
+
+def _times(setting: Setting, timed: Timed) -> dict[str, Metric]:
+    """Return the metrics of time. Raises `Unavailable` when the device's clock does not count."""
+    board, warmup = setting.plan.board, timed.warmup
+    if timed.clock_stands_still:
+        raise Unavailable(
+            f"the cycle counter of {board.id} does not count",
+            hint="is it another part than its file says, or is this an emulated chip behind a probe?",
+        )
+    first = warmup.times[0][1] if warmup.invocation == 0 else None
+    return time_metrics([visit.times for visit in timed.visits], board, first, setting.task.latency.precision)
 
 
 def _counted(timed: Timed, board: Board) -> tuple[Counts | None, EstimatedTimes | None]:
@@ -199,11 +211,11 @@ def _counted(timed: Timed, board: Board) -> tuple[Counts | None, EstimatedTimes 
     return counts_of(visits, timed.first, board), estimates.times(warmup, visits) if estimates else None
 
 
-def _energy(outcome: Outcome, latency: Metric, board: Board) -> dict[str, Metric]:
+def _energy(outcome: Outcome, latency: Metric | None, board: Board) -> dict[str, Metric]:
     """Return what a meter measured, else an estimate from a latency of known error, at a current with a source."""
     if outcome.energy.metrics:
         return dict(outcome.energy.metrics)
-    if board.power is None or outcome.energy.missing or latency.basis == "host":
+    if latency is None or board.power is None or outcome.energy.missing or latency.basis == "host":
         return {}
     if latency.basis == "estimated" and latency.bound is None:
         raise Unavailable("nobody knows how good the latency is that it would be estimated from")

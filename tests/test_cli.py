@@ -119,7 +119,7 @@ def test_boards_as_json_do_not_hide_a_broken_one(tmp_path: Path):
 
 def test_square_brackets_of_a_remedy_reach_the_reader(tmp_path: Path):
     code = "import sys; sys.modules['tvm'] = None\n"
-    code += "import hilbench.doctor as d\ndef version(name): raise d.PackageNotFoundError(name)\nd.version = version\n"
+    code += "import hilbench.doctor.tools as d\ndef version(name): raise d.PackageNotFoundError(name)\nd.version = version\n"
     code += "from hilbench.cli import main; sys.argv = ['hilbench', 'doctor']; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 3

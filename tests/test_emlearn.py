@@ -36,7 +36,7 @@ from .conftest import ROOT
 
 HOST = CORES["host"]
 pytestmark = pytest.mark.skipif(not Emlearn().available(HOST, {}).ok, reason="emlearn is not installed")
-MACHINES = "mps2-an385,mps2-an386,mps2-an500,mps2-an505,mps3-an547"
+MACHINES = "mps2-an385,mps2-an386,mps2-an500,mps2-an505,mps3-an547,microbit@qemu"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-/* What a SoC implements: its serial line, its clock, and a way to sleep. One folder under ports/ each.
+/* What a port implements: a serial line, a clock, and a way to sleep. ports/cortex_m has what all Cortex-M
+ * share, and says in hb_soc.h what a SoC adds in a folder of its own.
  *
  * The port also holds the reset handler, the vector table and the linker script. It calls hb_agent_main()
  * once memory, FPU and stacks are ready, hb_agent_receive() from its UART interrupt, and hb_agent_fault()
@@ -62,6 +63,9 @@ void hb_port_forget(void *memory, uint32_t bytes);
 
 /* Resets the processor. */
 _Noreturn void hb_port_reset(void);
+
+/* Resets the processor into the board's boot loader; just resets it where a port knows no way there. */
+_Noreturn void hb_port_boot_loader(void);
 
 extern uint32_t hb_port_stack_bottom[], hb_port_stack_top[];
 

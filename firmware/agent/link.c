@@ -7,19 +7,23 @@
 #include "hb_port.h"
 #include "hb_protocol.h"
 
-/* Room for the host's whole window (4 to 8 frames of HB_CHUNK_BYTES) while a frame is being sent. A power of
- * two. */
-#ifndef HB_RING_BYTES
+/* Room for the host's whole window while a frame is being sent. A power of two. */
+#ifdef HB_PORT_RING_BYTES
+#define HB_RING_BYTES ((uint32_t)HB_PORT_RING_BYTES)
+#else
 #define HB_RING_BYTES 8192u
 #endif
 
 #define LONGEST_PAYLOAD (HB_DATA_BYTES + HB_CHUNK_BYTES)
 #define LONGEST_BODY    (HB_HEADER_BYTES + LONGEST_PAYLOAD + HB_CRC_BYTES)
+#define LONGEST_FRAME   (LONGEST_BODY + LONGEST_BODY / 254u + 2u)
+#define WINDOW_FRAMES   8u /* of hilbench/link/window.py */
 
 /* COBS, Cheshire and Baker 1999: a group is its length and up to 254 bytes that are not zero. */
 #define LONGEST_GROUP 255u
 
 _Static_assert((HB_RING_BYTES & (HB_RING_BYTES - 1u)) == 0, "the ring's size must be a power of two");
+_Static_assert(HB_RING_BYTES >= WINDOW_FRAMES * LONGEST_FRAME, "the ring must hold the host's whole window");
 
 /* The interrupt moves `head`, PendSV moves `tail`; both count bytes and wrap at 2^32. */
 static volatile uint8_t ring[HB_RING_BYTES];

@@ -7,6 +7,16 @@
 
 #include <stdint.h>
 
+#include "hb_config.h"
+#include "hb_protocol.h"
+
+/* A board with little RAM takes smaller chunks; INFO tells the host. */
+#ifdef HB_PORT_CHUNK_BYTES
+_Static_assert(HB_PORT_CHUNK_BYTES <= HB_CHUNK_BYTES, "the protocol knows no larger chunks");
+#undef HB_CHUNK_BYTES
+#define HB_CHUNK_BYTES ((uint32_t)HB_PORT_CHUNK_BYTES)
+#endif
+
 /* A good frame; `payload` is valid until the next hb_link_receive(). */
 typedef struct {
     uint8_t type;

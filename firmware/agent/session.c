@@ -50,6 +50,11 @@ __attribute__((weak)) void hb_port_forget(void *memory, uint32_t bytes) {
     (void)bytes;
 }
 
+/* For ports that know no way into a boot loader. */
+__attribute__((weak)) _Noreturn void hb_port_boot_loader(void) {
+    hb_port_reset();
+}
+
 static uint16_t distance(uint32_t from, uint32_t to) {
     return (uint16_t)(to - from);
 }
@@ -249,6 +254,15 @@ static void answer_in_session(const hb_frame *frame) {
     }
 }
 
+static void reset(const hb_frame *frame) {
+    uint32_t after = frame->bytes == 0 ? HB_AFTER_RESET_RUN : frame->payload[0];
+    if (after == HB_AFTER_RESET_RUN) {
+        hb_port_reset();
+    } else if (after == HB_AFTER_RESET_BOOT_LOADER) {
+        hb_port_boot_loader();
+    }
+}
+
 void hb_session_answer(const hb_frame *frame) {
     bool ours = session.id != 0 && frame->session == session.id;
     if (ours) {
@@ -258,8 +272,8 @@ void hb_session_answer(const hb_frame *frame) {
         send_info(frame);
     } else if (frame->type == HB_FRAME_START && frame->bytes == HB_START_BYTES) {
         start(frame);
-    } else if (frame->type == HB_FRAME_RESET && frame->bytes == 0) {
-        hb_port_reset();
+    } else if (frame->type == HB_FRAME_RESET && frame->bytes <= HB_RESET_BYTES) {
+        reset(frame);
     } else if (frame->type == HB_FRAME_READ && frame->bytes == HB_READ_BYTES &&
                frame->payload[0] == HB_REGION_MANIFEST) {
         send_block(frame, hb_manifest_start, (uint32_t)(hb_manifest_end - hb_manifest_start));

@@ -1,4 +1,4 @@
-"""The command line: `hilbench boards | suites | frameworks | doctor | build | tune | schema`. No logic here."""
+"""The command line: `hilbench boards | suites | frameworks | doctor | build | tune | new | schema`. No logic here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hilbench import __version__
 from hilbench.cli.build import build
 from hilbench.cli.doctor import doctor
 from hilbench.cli.lists import boards, frameworks, suites
+from hilbench.cli.new import new
 from hilbench.cli.schema import schema
 from hilbench.cli.tune import tune
 from hilbench.errors import HilbenchError
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (boards, suites, frameworks, doctor, build, tune, schema):
+for command in (boards, suites, frameworks, doctor, build, tune, new, schema):
     cli.add_command(command)
 
 

@@ -168,6 +168,25 @@ class Elf:
         with _reading(self.path):
             return [self._section(section) for section in self._allocated()]
 
+    def contents(self) -> list[tuple[int, bytes]]:
+        """Return what has to be in the device's memory before it starts: address and bytes of each piece, ascending.
+
+        Pieces are sections where they are loaded (data with initial values: in flash); neighbours are joined.
+        """
+        with _reading(self.path):
+            sections = [section for section in self._allocated() if not _is_zeroed(section)]
+            pieces = sorted((self._load_address(section), bytes(section.data())) for section in sections)
+            wanted_bytes = sum(section["sh_size"] for section in sections)
+        if sum(len(data) for _, data in pieces) != wanted_bytes:
+            raise ModelError("this ELF is cut short", where=str(self.path), hint=_NOT_OURS)
+        joined: list[tuple[int, bytes]] = []
+        for address, data in pieces:
+            if joined and joined[-1][0] + len(joined[-1][1]) == address:
+                first, before = joined.pop()
+                address, data = first, before + data
+            joined.append((address, data))
+        return joined
+
     def sizes(self) -> Sizes:
         """Return what the image costs in flash and RAM, in bytes."""
         flash = {"model": 0, "agent": 0, "stack": 0}
@@ -213,7 +232,7 @@ class Elf:
         return (s for s in self._file.iter_sections() if s["sh_flags"] & SH_FLAGS.SHF_ALLOC and s["sh_size"])
 
     def _section(self, section: Any) -> Section:
-        name, initialised = section.name, section["sh_type"] != "SHT_NOBITS"
+        name, initialised = section.name, not _is_zeroed(section)
         return Section(
             name=name,
             address=section["sh_addr"],
@@ -230,6 +249,13 @@ class Elf:
             return True
         loads = (s for s in self._file.iter_segments() if s["p_type"] == "PT_LOAD" and s.section_in_segment(section))
         return any(segment["p_paddr"] != segment["p_vaddr"] for segment in loads)
+
+    def _load_address(self, section: Any) -> int:
+        """Return where a section is loaded; where it is used may be elsewhere."""
+        for segment in self._file.iter_segments():
+            if segment["p_type"] == "PT_LOAD" and segment.section_in_segment(section):
+                return int(segment["p_paddr"] - segment["p_vaddr"] + section["sh_addr"])
+        return int(section["sh_addr"])
 
     @cached_property
     def _symbols(self) -> list[Any]:
@@ -284,6 +310,10 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except _BROKEN as error:
         raise ModelError(f"this ELF is damaged: {error}", where=str(path), hint=_NOT_OURS) from error
+
+
+def _is_zeroed(section: Any) -> bool:
+    return bool(section["sh_type"] == "SHT_NOBITS")
 
 
 def _address(symbol: Any) -> int:

@@ -73,8 +73,7 @@ class Recipe:
                 ("cmake", resources.FIRMWARE / "cmake"),
                 ("lists", resources.FIRMWARE / "CMakeLists.txt"),
                 ("agent", resources.FIRMWARE / "agent"),
-                ("cortex_m", resources.FIRMWARE / "ports" / "cortex_m"),
-                ("port", resources.FIRMWARE / "ports" / self.board.port.name),
+                ("ports", resources.FIRMWARE / "ports"),  # a port shares files with others
                 ("glue", resources.FIRMWARE / "frameworks" / self.framework.name),
             ]
         return [(name, path) for name, path in roots if path.exists()]

@@ -67,6 +67,13 @@ class Status(IntEnum):
     STACK_OVERFLOW = 4
 
 
+class AfterReset(IntEnum):
+    """What a device does after RESET: run its image again, or its boot loader where it knows a way there."""
+
+    RUN = 0
+    BOOT_LOADER = 1
+
+
 class Region(IntEnum):
     """What READ reads.
 
@@ -184,6 +191,14 @@ class Poll(_Payload):
 
 
 @dataclass(frozen=True)
+class Reset(_Payload):
+    """Reset yourself, and then do `after` (`AfterReset`); without a payload: run. There is no answer."""
+
+    layout = struct.Struct("<B")
+    after: int
+
+
+@dataclass(frozen=True)
 class Read(_Payload):
     """Send a BLOCK: up to CHUNK_BYTES of `region` (for OUTPUT, of sample `sample`) from `offset`."""
 
@@ -268,7 +283,7 @@ TIMES = struct.Struct("<QQQ")
 
 def c_header() -> str:
     """Return `firmware/agent/hb_protocol.h`."""
-    payloads = (Hello, Info, Start, Started, Data, Placed, Poll, Read, Block, Ack, Result, Fault)
+    payloads = (Hello, Info, Start, Started, Data, Placed, Poll, Reset, Read, Block, Ack, Result, Fault)
     numbers = {
         "HB_PROTOCOL_VERSION": VERSION,
         "HB_HEADER_BYTES": HEADER.size,
@@ -281,6 +296,7 @@ def c_header() -> str:
         **{f"HB_FRAME_{frame.name}": frame for frame in Frame},
         **{f"HB_ACK_{flag.name}": flag for flag in AckFlag},
         **{f"HB_STATUS_{status.name}": status for status in Status},
+        **{f"HB_AFTER_RESET_{after.name}": after for after in AfterReset},
         **{f"HB_REGION_{region.name}": region for region in Region},
         **{f"HB_{payload.__name__.upper()}_BYTES": payload.layout.size for payload in payloads},
     }

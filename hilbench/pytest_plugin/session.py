@@ -69,7 +69,7 @@ def _channel(config: pytest.Config) -> Channel:
 
 def _attached(config: pytest.Config) -> dict[str, tuple[str, ...]]:
     """Return what the options say of where boards are, by the name of the target's setting."""
-    given = {"port": value(config, "hil_port"), "probe": value(config, "hil_probe")}
+    given = {name: value(config, f"hil_{name}") for name in ("port", "probe", "place")}
     found = {name: tuple(values) for name, values in given.items() if values}
     if wait := value(config, "hil_wait"):
         found["wait_s"] = (str(seconds(wait, "--hil-wait")),)

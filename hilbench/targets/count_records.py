@@ -17,7 +17,7 @@ from hilbench.errors import TargetError, Unavailable
 REGIONS = ("code", "data", "other")
 MISSES = ("fetch_jump", "fetch_sequential", "read_code", "read_data", "write_data", "write_back")
 NOPS = 1000
-"""Instructions of the second window that the firmware calibrates itself with (firmware/ports/mps2/timer.c)."""
+"""Instructions of the second window that the firmware calibrates itself with (firmware/ports/cortex_m/timer.c)."""
 
 _BLOCK, _WINDOW, _CALIBRATES, _FULL, _LOST = range(1, 6)
 _MAGIC = b"HBCOUNT1"

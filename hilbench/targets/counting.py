@@ -64,6 +64,16 @@ class Counter:
 @contextlib.contextmanager
 def counter(library: Path, elf: Elf, board: Board, probe: Probe) -> Iterator[Counter]:
     """Give a counter for one run of `elf`. Raises `Unavailable` for an image without marks."""
+    marks = find_marks(elf)
+    fd = os.memfd_create("hilbench-counts")
+    try:
+        yield Counter(library, marks, board, probe, fd)
+    finally:
+        os.close(fd)
+
+
+def find_marks(elf: Elf) -> dict[str, int]:
+    """Return the addresses of the marks where windows open and close. Raises `Unavailable` for an image without."""
     found = {mark: elf.symbol(f"hb_window_{mark}") for mark in MARKS}
     marks = {mark: address for mark, address in found.items() if address is not None}
     if len(marks) != len(MARKS):
@@ -71,11 +81,7 @@ def counter(library: Path, elf: Elf, board: Board, probe: Probe) -> Iterator[Cou
             f"{elf.path.name} has no marks for counting",
             hint="build it with this version of hilbench, and do not strip its symbols",
         )
-    fd = os.memfd_create("hilbench-counts")
-    try:
-        yield Counter(library, marks, board, probe, fd)
-    finally:
-        os.close(fd)
+    return marks
 
 
 def plugin(folder: Path, program: str, version: str) -> Path:

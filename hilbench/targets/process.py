@@ -69,18 +69,19 @@ def child(
     pass_fds: Sequence[int] = (),
     pin: bool = True,
     env: Mapping[str, str] | None = None,
+    end_by: signal.Signals = signal.SIGKILL,
 ) -> Iterator[Child]:
     """Run `argv` while the context is open; on leaving it, the child and its process group are killed and reaped.
 
-    The child also dies when the *thread* that called this ends (and so with the process, even by SIGKILL). It is in a
-    session of its own, so Ctrl-C in the terminal reaches only us. With `pin` it gets a CPU that no other pinned child
-    of hilbench uses, if there is one. Raises `Unavailable` when there is no such program, and `TargetError` when it
-    cannot be started for another reason.
+    The child also dies when the *thread* that called this ends (and so with the process, even by SIGKILL): by the
+    signal `end_by`, for a child that has to clean up after itself. It is in a session of its own, so Ctrl-C in the
+    terminal reaches only us. With `pin` it gets a CPU that no other pinned child of hilbench uses, if there is one.
+    Raises `Unavailable` when there is no such program, and `TargetError` when it cannot be started for another reason.
     """
     with contextlib.ExitStack() as stack:
         cpu = stack.enter_context(free_cpu()) if pin else None
         output = stack.enter_context(tempfile.TemporaryFile())
-        process = _start([str(word) for word in argv], output, pass_fds, env, _before_exec(cpu))
+        process = _start([str(word) for word in argv], output, pass_fds, env, _before_exec(cpu, end_by))
         stack.callback(_end, process)
         pidfd = os.pidfd_open(process.pid)
         stack.callback(os.close, pidfd)
@@ -128,14 +129,14 @@ def _start(
         raise TargetError(f"'{argv[0]}' does not start: {error}") from error
 
 
-def _before_exec(cpu: int | None) -> Callable[[], None]:
+def _before_exec(cpu: int | None, end_by: signal.Signals) -> Callable[[], None]:
     """Return what the child does between fork and exec."""
     parent = os.getpid()
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = OUTPUT_LIMIT_BYTES if hard == resource.RLIM_INFINITY else min(OUTPUT_LIMIT_BYTES, hard)
 
     def prepare() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _libc.prctl(_PR_SET_PDEATHSIG, end_by, 0, 0, 0)
         if os.getppid() != parent:  # it died before prctl: nobody would tell us
             os._exit(1)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

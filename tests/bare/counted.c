@@ -1,5 +1,5 @@
 /* Windows around code of which it is known how often each instruction runs, and what it asks of memory. The
- * marks are those of a port (firmware/ports/mps2/marks.S). Windows come in the order of run(). */
+ * marks are those of a port (firmware/ports/cortex_m/marks.S). Windows come in the order of run(). */
 #include "bare.h"
 
 #define SYST_CSR    REG(0xe000e010u)

@@ -15,8 +15,7 @@ __attribute__((noinline)) static void undefined_instruction(void) {
 
 __attribute__((noinline)) static void bad_read(void) {
     __asm volatile(".global fault_bad_read\n"
-                   "movw r0, #0\n"
-                   "movt r0, #0xf000\n"
+                   "ldr r0, =0xf0000000\n"
                    "fault_bad_read: ldr r0, [r0]" ::
                        : "r0", "memory");
 }

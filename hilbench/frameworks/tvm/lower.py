@@ -29,6 +29,8 @@ _ALIGNMENT = 16
 _STACK_BYTES = 1024
 # By LLVM's names: https://llvm.org/docs/UserGuides.html, "How to cross-compile to Arm".
 _ARCHITECTURES = {
+    "cortex-m0": "thumbv6m",
+    "cortex-m0plus": "thumbv6m",
     "cortex-m3": "thumbv7m",
     "cortex-m4": "thumbv7em",
     "cortex-m7": "thumbv7em",

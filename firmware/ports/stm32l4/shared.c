@@ -1,0 +1,2 @@
+/* What the L4 has in common with other STM32. */
+#include "../stm32/line.c"

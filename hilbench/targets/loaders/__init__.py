@@ -1,0 +1,1 @@
+"""Boot loaders: one module for each kind, behind `Loader` in `base.py`."""

@@ -1,0 +1,276 @@
+"""Runs images on real boards over a debug probe: flashes them with pyOCD, starts them, and gives their serial line.
+
+pyOCD runs in a process of its own (`hilbench.targets.debug`). The debug session stays open as long as the image runs:
+letting go of a chip switches off the cycle counter that the firmware has switched on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, field_validator
+
+from hilbench.catalog.board import Board
+from hilbench.errors import TargetError, Unavailable
+from hilbench.frameworks.base import YES, Support
+from hilbench.images.elf import Elf
+from hilbench.targets.base import Attached, CrashReport, Memory
+from hilbench.targets.debug import choose, post_mortem
+from hilbench.targets.debug.client import Chip, Link, PyOcd, started
+from hilbench.targets.locks import held
+from hilbench.targets.ports import Port, attached_ports, find_port, refound
+from hilbench.targets.serial_line import SerialStream, open_line
+
+RETURN_S = 15.0
+"""A probe, or a board with one on it, that was unplugged or lost its power is back after a few seconds, or not soon."""
+_RETRY_EVERY_S = 0.5
+_PIP = "pip install 'hilbench[probe]'"
+# PARTNO of CPUID: Armv7-M ARM DDI 0403E, B3.2.3, and each core's technical reference manual.
+_CORES = {
+    0xC20: "cortex-m0",
+    0xC60: "cortex-m0plus",
+    0xC23: "cortex-m3",
+    0xC24: "cortex-m4",
+    0xC27: "cortex-m7",
+    0xD21: "cortex-m33",
+    0xD22: "cortex-m55",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class ProbeSettings(Attached):
+    """An entry `probe:` under a board's `targets:`."""
+
+    target: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="the chip as `pyocd list --targets` names it")
+    pack: str | None = Field(default=None, description="a CMSIS pack (.pack) on this computer that has the target")
+    probe: str | None = Field(default=None, description="the debug probe's whole unique id")
+    frequency_hz: int = Field(default=4_000_000, ge=1_000, le=50_000_000, description="of SWD")
+    connect: Literal["halt", "pre-reset", "under-reset"] = Field(
+        default="halt", description="halt the chip, reset it before, or hold it in reset until it is connected"
+    )
+
+    @field_validator("target")
+    @classmethod
+    def _with_flash(cls, target: str) -> str:
+        if target.lower().replace("-", "_") == "cortex_m":
+            raise ValueError("'cortex_m' is any chip, of which pyOCD knows no flash: name the chip itself")
+        return target
+
+
+class Probe:
+    """The target `probe`."""
+
+    name = "probe"
+    Settings: type[BaseModel] = ProbeSettings
+    counters = frozenset({"cycles"})
+    silicon = True
+
+    def available(self, board: Board, settings: ProbeSettings) -> Support:
+        """Say whether pyOCD and the pack are here; what is attached is looked at when an image is to be run."""
+        if importlib.util.find_spec("pyocd") is None:
+            return Support(False, "pyOCD is not installed", _PIP)
+        if settings.pack and not Path(settings.pack).expanduser().is_file():
+            return Support(
+                False,
+                f"there is no CMSIS pack {settings.pack}, which board {board.id} needs",
+                f"`pyocd pack install {settings.target}`, or get it at www.keil.arm.com/packs; see docs/boards.md",
+            )
+        return YES
+
+    def version(self) -> str:
+        """Return pyOCD's version. Raises `Unavailable` without it."""
+        try:
+            return importlib.metadata.version("pyocd")
+        except importlib.metadata.PackageNotFoundError:
+            raise Unavailable("pyOCD is not installed", hint=_PIP) from None
+
+    @contextlib.contextmanager
+    def run(self, image: Path, board: Board, settings: ProbeSettings) -> Iterator[FlashedBoard]:
+        """Flash `image`, if it is not on the board already, and start it; the board then is ours alone.
+
+        Raises `Unavailable` for what is not here, or used by others for too long; `ModelError` for what is no image;
+        `TargetError` for all that goes wrong.
+        """
+        with flashed(image, board, settings) as running:
+            yield running
+
+
+@contextlib.contextmanager
+def flashed(image: Path, board: Board, settings: ProbeSettings, line: Port | None = None) -> Iterator[FlashedBoard]:
+    """Do as `Probe.run`; `line` is the serial line, where it is known already."""
+    elf = Elf.open(image)
+    segments = _segments(elf, board)
+    pack = str(Path(settings.pack).expanduser().absolute()) if settings.pack else ""
+    link = Link(settings.target, pack, settings.frequency_hz, settings.connect)
+    with contextlib.ExitStack() as stack:
+        pyocd = stack.enter_context(started())
+        probe = choose.find_probe(pyocd, board, settings.probe)
+        port = line or _port(board, settings.port, probe.unique_id)
+        for unit in dict.fromkeys((_unit(probe.unique_id), port.unit)):
+            stack.enter_context(held(unit, settings.wait_s))
+        running = stack.enter_context(FlashedBoard(elf, board, probe.unique_id, link, port, pyocd))
+        running.flash(segments)
+        yield running
+
+
+class FlashedBoard:
+    """A board that runs an image, with a debug probe and a serial line. `facts` tell for a record how it came there."""
+
+    def __init__(self, elf: Elf, board: Board, probe: str, link: Link, port: Port, pyocd: PyOcd) -> None:
+        self.facts: dict[str, str] = {}
+        self._elf, self._board, self._probe, self._link, self._port = elf, board, probe, link, port
+        self._pyocd = pyocd
+        self._life = contextlib.ExitStack()
+        self._line_life = contextlib.ExitStack()
+
+    def __enter__(self) -> FlashedBoard:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._line_life.close()
+        self._life.close()
+
+    @property
+    def stream(self) -> SerialStream:
+        """The serial line to the agent."""
+        return self._stream
+
+    @property
+    def memory(self) -> Memory:
+        """The chip's memory, over the probe, while it runs."""
+        return self._pyocd
+
+    def flash(self, segments: list[tuple[int, bytes]]) -> None:
+        """Connect, write what is not there yet, and start the image with the serial line open."""
+        code = _code(self._board)
+        chip = self._pyocd.open(self._probe, self._link)
+        _check_core(chip, self._board)
+        start_s = time.monotonic()
+        written = self._pyocd.flash(segments, code)
+        size = sum(len(data) for _, data in segments)
+        how = f"{size} bytes in {time.monotonic() - start_s:.1f} s" if written else "nothing: the image was there"
+        _log.info("%s: flashed %s", self._board.id, how)
+        self.facts = {
+            "probe": chip.probe,
+            "probe_id": chip.unique_id,
+            "chip": chip.part,
+            "flashed": how,
+        }
+        self._open_line(time.monotonic() + RETURN_S)
+        self._pyocd.reset()
+
+    def reset(self) -> None:
+        """Start the image again; a probe, or a board, that was gone is waited for. `stream` may be another one then.
+
+        Raises `TargetError` or `Unavailable` when it does not come back.
+        """
+        if not self._line_ended():
+            try:
+                self._pyocd.reset()
+                return
+            except (TargetError, Unavailable) as lost:
+                _log.info("%s: %s", self._board.id, lost.what)
+        deadline = time.monotonic() + RETURN_S
+        self._reconnect(deadline)
+        self._open_line(deadline)
+        self._pyocd.reset()
+
+    def crash(self) -> CrashReport:
+        """Say how the firmware died, why it hangs, or that it waits (`idle`). Called when it stopped answering.
+
+        It goes on afterwards, if it can. Raises `TargetError` or `Unavailable` when the chip cannot be reached.
+        """
+        try:
+            look = self._pyocd.look()
+        except TargetError:
+            self._reconnect(time.monotonic())
+            look = self._pyocd.look()
+        return post_mortem.report(look, self._elf, str(self._port))
+
+    def _open_line(self, deadline: float) -> None:
+        """Open the serial line, or open it again where it is now."""
+        self._line_life.close()
+        self._port = refound(self._port, max(0.0, deadline - time.monotonic()))
+        self.facts["port"] = self._port.url
+        self._stream = self._line_life.enter_context(open_line(self._port, self._board.baud))
+
+    def _line_ended(self) -> bool:
+        """Whether the serial line is gone. What has come over it before a reset is dropped."""
+        try:
+            self._stream.read(0)
+        except EOFError:
+            return True
+        return False
+
+    def _reconnect(self, deadline: float) -> None:
+        """Connect again without halting the chip, at once or before `deadline`. Raises what the last attempt did."""
+        attach = Link(self._link.target, self._link.pack, self._link.frequency_hz, "attach")
+        while True:
+            try:
+                if self._pyocd.broken:
+                    self._life.close()
+                    self._pyocd = self._life.enter_context(started())
+                self._pyocd.open(self._probe, attach)
+                return
+            except (TargetError, Unavailable):
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(_RETRY_EVERY_S)
+
+
+def _segments(elf: Elf, board: Board) -> list[tuple[int, bytes]]:
+    """Return what goes into flash. Raises `TargetError` for an image that has not all of it in the board's `code`."""
+    first, end = _code(board)
+    segments = elf.contents()
+    for address, data in segments:
+        if address < first or address + len(data) > end:
+            raise TargetError(
+                f"the image has {len(data)} bytes at 0x{address:08x}, and board {board.id} takes images from "
+                f"0x{first:08x} to 0x{end:08x}",
+                where=str(elf.path),
+                hint="build it for this board: nothing outside of its `memory: code:` is ever written",
+            )
+    if not segments:
+        raise TargetError("this image is empty", where=str(elf.path), hint="build it again")
+    return segments
+
+
+def _code(board: Board) -> tuple[int, int]:
+    assert board.memory, "every board but a host has memory"
+    return board.memory.code.base, board.memory.code.end
+
+
+def _unit(probe: str) -> str:
+    """Return the name under which a probe is locked: that of its serial port, where it has one."""
+    numbers = (port.serial_number for port in attached_ports())
+    return next((number for number in numbers if number and choose.plain(number) == choose.plain(probe)), probe)
+
+
+def _port(board: Board, wanted: str | None, probe: str) -> Port:
+    """Return the serial port: the one named, the one that the probe has itself, or the board's."""
+    if wanted is None:
+        usb = board.serial.usb if board.serial else ()
+        for port in attached_ports():
+            own = port.serial_number and choose.plain(port.serial_number) == choose.plain(probe)
+            if own and (not usb or port.usb in usb):
+                return find_port(board, port.serial_number)
+    return find_port(board, wanted)
+
+
+def _check_core(chip: Chip, board: Board) -> None:
+    """Raise `TargetError` for a chip with another core than the board's: its image would not run."""
+    part = chip.cpuid >> 4 & 0xFFF
+    core = board.core_info
+    if part in _CORES and _CORES[part] != core.name.removesuffix("f"):
+        raise TargetError(
+            f"the chip at probe '{chip.unique_id}' has a {chip.core}, and board {board.id} a {core.title}",
+            hint=f"another board is attached to this probe: {choose.OPTION}=ID names the right one",
+        )
