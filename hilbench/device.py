@@ -28,11 +28,13 @@ from hilbench.images.image import Image
 from hilbench.link.client import Client, Inference
 from hilbench.link.line import LinkStats
 from hilbench.plan import Setting
-from hilbench.targets.base import Addressable, Counted, Counting, CrashReport, Memory, Running
+from hilbench.targets.base import Addressable, Counted, Counting, CrashReport, Memory, Reusable, Running
 from hilbench.targets.crash import fault_report
 
 HELLO_S = 10.0
 """A board answers within a second of its reset; a loaded computer that starts an emulator may need several."""
+REUSE_S = 1.5
+"""An agent that runs answers within milliseconds, or, where a serial server is far away, within this time."""
 RECOVERIES = 5
 """A board that fails more often than this in one run needs a person."""
 MEMORY_FROM_BYTES = 1024
@@ -126,8 +128,31 @@ class Device(Generic[_Run]):
 @contextmanager
 def device(setting: Setting, image: Image) -> Iterator[Device[Running]]:
     """Run `image` on its target and give the device, which is known to run this image."""
-    with _opened(setting, image, setting.target.run(image.path, setting.plan.board, setting.settings)) as opened:
+    with _opened(setting, image, _started(setting, image)) as opened:
         yield opened
+
+
+@contextmanager
+def _started(setting: Setting, image: Image) -> Iterator[Running]:
+    """Give the board as it runs now if that is `image`; else put `image` on it."""
+    target, what = setting.target, (image.path, setting.plan.board, setting.settings)
+    if isinstance(target, Reusable):
+        with target.attached(*what) as running:
+            if _runs(running, image):
+                yield running
+                return
+    with target.run(*what) as running:
+        yield running
+
+
+def _runs(running: Running, image: Image) -> bool:
+    try:
+        client = Client(running.stream, timeout_s=REUSE_S)
+        client.hello(within_s=REUSE_S)
+        client.require(image.manifest.build_id)
+    except LinkError:
+        return False
+    return True
 
 
 @contextmanager

@@ -5,6 +5,7 @@ On an emulator that counts, the timed inferences are counted in a run of their o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -147,8 +148,29 @@ def _timed(
     with metering.recording():
         while not (_stands_still(visits) or enough([visit.times for visit in visits], len(chosen), latency, board)):
             one_round = device.infer(chosen, _TIMING, repeats=latency.repeats, measure=True, recovered=warm)
-            visits += _collect(one_round, _TIMING, len(chosen), progress)
+            visits += _collect(_believed(one_round, board), _TIMING, len(chosen), progress)
     return warmup, tuple(visits)
+
+
+def _believed(inferences: Iterator[Inference], board: Board) -> Iterator[Inference]:
+    """Give `inferences` on. Raises `TargetError` when one took so long that the cycle counter may have wrapped.
+
+    Cycle counters have 32 bits (DWT_CYCCNT: Armv7-M ARM DDI 0403E, C1.8.8). That one wrapped shows in the time on this
+    side of the line, from one answer to the next: it is longer by a whole turn of the counter.
+    """
+    turn_s = 2**32 / (board.clock_hz or 1)
+    before = time.monotonic()
+    for inference in inferences:
+        now = time.monotonic()
+        counted_s = sum(part for repeat in inference.times for part in repeat) / (board.clock_hz or 1)
+        if board.counter == "cycles" and counted_s > 0 and now - before - counted_s >= turn_s:
+            raise TargetError(
+                f"sample {inference.index} took {now - before:.1f} s here and {counted_s:.1f} s by the cycle counter of "
+                f"{board.id}, which begins anew every {turn_s:.1f} s: its time is not known",
+                hint="if this computer was busy, run it again; else the model is too slow to be timed on this board",
+            )
+        yield inference
+        before = time.monotonic()
 
 
 def _stands_still(visits: Sequence[Inference]) -> bool:

@@ -46,6 +46,13 @@ class Silicon(Soc):
         for address, value in self.reset.items():
             self[address] = value
 
+    def start(self) -> None:
+        """Do as `Soc.start`, unless the clocks did not start, which would trap."""
+        self.library.hb_soc_start()
+        assert self.library.soc_is_at_speed() & 1, "the port has given up: it would trap"
+        self.library.hb_soc_open_line()
+        self.library.hb_soc_listen()
+
     def _awaits(self, address: int, mask: int, value: int) -> None:
         self.awaited.append((address, mask, value))
         self.follow()
@@ -134,8 +141,8 @@ class F4F7(Silicon):
         return self.bits(self.PWR_CSR, 16, 2) == 3
 
     def boot_loader(self) -> None:
-        """PLL on HSE, as the ROM's USB boot loader leaves it."""
-        self[self.CR] = 0x03030083
+        """PLL on HSE, as a USB boot loader leaves it that takes HSE for the other kind."""
+        self[self.CR] = 0x03030083 | (not self.hse_bypass) << 18
         self[self.PLLCFGR] = 0x24403C08
         self[self.CFGR] = 0x0000940A
         self[self.ACR] = 0x705
@@ -243,8 +250,8 @@ class H7(Silicon):
         return self.bits(self.PWR_D3CR, 13, 3) == 7
 
     def boot_loader(self) -> None:
-        """PLL1 on HSE."""
-        self[self.CR] = 0x03030025 | self.hse_bypass << 18
+        """PLL1 on HSE, taken for the other kind."""
+        self[self.CR] = 0x03030025 | (not self.hse_bypass) << 18
         self[self.CFGR] = 0x1B
         self[self.D1CFGR] = 0x48
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from hilbench import catalog
+from hilbench import bench, catalog
 from hilbench.catalog.board import Board
 from hilbench.errors import BuildError, DeviceFault, TargetCrashed
 from hilbench.images.image import Image
 from tests.firmware_images import answer, make, needs_qemu, running
 from tests.soc_on_host import Soc, needs_cc, on_host
+from tests.test_end_to_end import plan
 
 PORTED = {
     name: board for name, board in catalog.boards().items() if board.port is not None and not board.core_info.is_host
@@ -109,6 +110,17 @@ def test_the_vectors_are_aligned_as_vtor_needs_it(built: Built) -> None:
     table = 4 * len(built.words(".vectors", "hb_vectors"))
     alignment = max(128, 1 << (table - 1).bit_length())  # Armv7-M ARM DDI 0403E, B3.2.5
     assert built.symbols["hb_vectors"] % alignment == 0
+
+
+@needs_qemu
+@every_board
+def test_digits_fits_with_room_to_spare(name: str) -> None:
+    pytest.importorskip("tvm")
+    memory = PORTED[name].memory
+    assert memory is not None
+    sizes = bench.built_image(plan(name)).elf.sizes()
+    assert sizes.flash_model + sizes.flash_agent < memory.code.size // 4
+    assert sizes.ram_model + sizes.ram_agent + sizes.stack_reserved < memory.data.size * 3 // 4
 
 
 # ---- the SoCs' registers, by their manuals
@@ -242,6 +254,18 @@ def test_an_rp2040s_boot_rom_takes_its_second_stage(built: Built) -> None:
 
 
 @needs_qemu
+@pytest.mark.slow
+@pytest.mark.parametrize("codegen", ["c", "llvm"])
+def test_digits_on_a_small_core_gives_the_outputs_of_the_reference(codegen: str) -> None:
+    pytest.importorskip("tvm")
+    record = bench.run(plan("microbit", options=(("codegen", codegen),)))
+    assert record.metrics["fidelity_lsb"].value == 0
+    assert record.metrics["instructions"].basis == "counted"
+    assert record.metrics["instructions"].min > 500_000
+    assert 0 < record.metrics["stack"].value < 1024
+
+
+@needs_qemu
 def test_sixteen_kilobytes_are_enough(image_cache: Path) -> None:
     data = PORTED["microbit"].memory.data  # type: ignore[union-attr]
     sizes = make("microbit", image_cache, "echo").elf.sizes()
@@ -251,8 +275,8 @@ def test_sixteen_kilobytes_are_enough(image_cache: Path) -> None:
 @needs_qemu
 def test_a_fault_of_an_armv6_m_core_is_told_with_its_place(image_cache: Path) -> None:
     image = make("microbit", image_cache, "faults")
-    with running(image) as bench, pytest.raises(DeviceFault) as caught:
-        list(bench.client.infer([b"\2" + bytes(63)]))
+    with running(image) as board, pytest.raises(DeviceFault) as caught:
+        list(board.client.infer([b"\2" + bytes(63)]))
     registers = caught.value.registers
     assert registers["pc"] == image.elf.symbol("fault_undefined")
     assert (registers["cfsr"], registers["hfsr"]) == (0, 0), "it has no such registers"
@@ -262,8 +286,8 @@ def test_a_fault_of_an_armv6_m_core_is_told_with_its_place(image_cache: Path) ->
 @needs_qemu
 def test_a_stack_overflow_of_an_armv6_m_core_is_a_fault(image_cache: Path) -> None:
     image = make("microbit", image_cache, "faults")
-    with running(image) as bench, pytest.raises(DeviceFault) as caught:
-        list(bench.client.infer([b"\4" + bytes(63)]))
+    with running(image) as board, pytest.raises(DeviceFault) as caught:
+        list(board.client.infer([b"\4" + bytes(63)]))
     assert abs(caught.value.registers["sp"] - symbol(image, "hb_port_stack_bottom")) < 256
 
 
@@ -275,16 +299,16 @@ def symbol(image: Image, name: str) -> int:
 
 @needs_qemu
 def test_inputs_and_outputs_of_many_small_chunks_are_whole(image_cache: Path) -> None:
-    with running(make("microbit", image_cache, "echo", input_bytes=1500, output_bytes=700)) as bench:
+    with running(make("microbit", image_cache, "echo", input_bytes=1500, output_bytes=700)) as board:
         inputs = [bytes((index + k) % 256 for k in range(1500)) for index in range(12)]
-        found = list(bench.client.infer(inputs, repeats=2))
+        found = list(board.client.infer(inputs, repeats=2))
     assert [one.output for one in found] == [answer(data, 700) for data in inputs]
 
 
 @needs_qemu
 def test_a_stack_that_ends_on_a_small_core_is_an_error(image_cache: Path) -> None:
     with (
-        running(make("microbit", image_cache, "stack")) as bench,
+        running(make("microbit", image_cache, "stack")) as board,
         pytest.raises(TargetCrashed, match="overflowed its stack"),
     ):
-        list(bench.client.infer([struct.pack("<H", size) + bytes(62) for size in range(2700, 3072, 8)]))
+        list(board.client.infer([struct.pack("<H", size) + bytes(62) for size in range(2700, 3072, 8)]))

@@ -3,7 +3,6 @@
 What runs afterwards is in test_probe_running.py.
 """
 
-import contextlib
 import os
 import signal
 import socket
@@ -13,8 +12,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hilbench.catalog.wiring import Debugger
@@ -22,7 +19,6 @@ from hilbench.errors import TargetError, Unavailable
 from hilbench.targets import probe
 from hilbench.targets.debug import choose, client
 from hilbench.targets.debug.client import AttachedProbe, Link
-from hilbench.targets.debug.wire import Channel
 from hilbench.targets.probe import Probe, ProbeSettings
 
 from .conftest import run_python
@@ -377,28 +373,3 @@ def test_what_is_missing_is_told_without_pyocd(monkeypatch, tmp_path):
 def test_the_target_of_which_pyocd_knows_no_flash_is_refused(name):
     with pytest.raises(ValidationError, match="of which pyOCD knows no flash"):
         ProbeSettings(target=name)
-
-
-@given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=9), max_size=4), st.binary(max_size=3000))
-def test_messages_arrive_as_they_were_sent(message, data):
-    ours, theirs = (Channel(end) for end in socket.socketpair())
-    ours.send(message, data)
-    ours.send({}, b"")
-    assert theirs.receive(1) == (message, data)
-    assert theirs.receive(1) == ({}, b"")
-    ours.close()
-    with pytest.raises(EOFError):
-        theirs.receive(1)
-    theirs.close()
-
-
-@given(st.binary(min_size=8, max_size=40))
-def test_what_is_no_message_is_an_error_and_never_a_hang(data):
-    ours, theirs = socket.socketpair()
-    ours.sendall(data)
-    ours.close()
-    channel = Channel(theirs)
-    with contextlib.suppress(EOFError, ValueError):
-        message, _ = channel.receive(1)
-        assert isinstance(message, dict)
-    channel.close()

@@ -73,5 +73,5 @@ def test_a_payload_of_fixed_size_with_more_behind_it_is_none(kind):
 
 
 def test_device_frames_have_the_top_bit_and_host_frames_do_not():
-    host = {"HELLO", "START", "DATA", "POLL", "READ", "RESET"}
+    host = {"HELLO", "START", "DATA", "POLL", "READ", "RESET", "PLACED"}
     assert {frame.name for frame in protocol.Frame if not frame & 0x80} == host

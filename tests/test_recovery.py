@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from hilbench import bench, device
+from hilbench import bench, device, execute
 from hilbench.errors import TargetCrashed, TargetError
-from hilbench.link.client import Client
+from hilbench.link.client import Client, Inference
 from hilbench.plugins import load
 from hilbench.records.record import Record
 from hilbench.targets.base import CrashReport
@@ -140,3 +140,15 @@ def test_a_board_that_cannot_be_started_again_says_so_after_how_it_died(run):
 def test_an_emulator_is_not_reset_since_nothing_fails_there_by_chance(run):
     with pytest.raises((TargetCrashed, TargetError)):
         run("ended", 9, silicon=False)
+
+
+def test_a_cycle_counter_that_may_have_wrapped_is_not_believed(monkeypatch: pytest.MonkeyPatch):
+    """At 480 MHz 32 bits last for 8.9 s."""
+    board = plan().board.model_copy(update={"counter": "cycles", "clock_hz": 480_000_000})
+    seconds = iter([0.0, 3.0, 3.0, 14.0])
+    monkeypatch.setattr(execute.time, "monotonic", lambda: next(seconds))
+    inferences = (Inference(index, ((0, 960_000_000, 0),), index, b"", 0) for index in range(2))
+    believed = execute._believed(inferences, board)
+    assert next(believed).index == 0
+    with pytest.raises(TargetError, match=r"sample 1 took 11.0 s here and 2.0 s by the cycle counter"):
+        next(believed)

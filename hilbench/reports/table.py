@@ -209,6 +209,9 @@ def _notes(records: Iterable[Record]) -> list[str]:
             notes[f"energy on {record.board.id} is estimated: {energy.model}; {energy.error}"] = None
         if latency and (known := shortfall(latency)):
             notes[f"latency of {record.label}: {known}"] = None
+        for recovery in record.recoveries:
+            died = recovery.report.partition("\n")[0]
+            notes[f"{record.label} was reset in its {recovery.phase}, at sample {recovery.sample}: {died}"] = None
         for name, reason in record.missing.items():
             what = _MISSING.get(name, f"{name} of {{}} is not available")
             notes[f"{what.format(record.label)}: {' '.join(reason.replace(HINT, '; ').split())}"] = None

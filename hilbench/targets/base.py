@@ -119,6 +119,17 @@ class Target(Protocol):
         """Put `image` on the board and start it; on leaving the context nothing of it is left running."""
 
 
+@runtime_checkable
+class Reusable(Protocol):
+    """What a target may offer besides, where nobody can read what a board has in flash: the board as it runs now.
+
+    Whoever runs an image asks that first, and does not load again what is there.
+    """
+
+    def attached(self, image: Path, board: Board, settings: Any) -> AbstractContextManager[Running]:
+        """Give the board as it is: it may run `image`, something else, or nothing. Raises as `Target.run` does."""
+
+
 class Counted(Running, Protocol):
     """An image that runs where it is counted what it does."""
 

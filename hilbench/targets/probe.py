@@ -24,6 +24,7 @@ from hilbench.images.elf import Elf
 from hilbench.targets.base import Attached, CrashReport, Memory
 from hilbench.targets.debug import choose, post_mortem
 from hilbench.targets.debug.client import Chip, Link, PyOcd, started
+from hilbench.targets.loadable import code_range, loadable
 from hilbench.targets.locks import held
 from hilbench.targets.ports import Port, attached_ports, find_port, refound
 from hilbench.targets.serial_line import SerialStream, open_line
@@ -107,7 +108,7 @@ class Probe:
 def flashed(image: Path, board: Board, settings: ProbeSettings, line: Port | None = None) -> Iterator[FlashedBoard]:
     """Do as `Probe.run`; `line` is the serial line, where it is known already."""
     elf = Elf.open(image)
-    segments = _segments(elf, board)
+    segments = loadable(elf, board)
     pack = str(Path(settings.pack).expanduser().absolute()) if settings.pack else ""
     link = Link(settings.target, pack, settings.frequency_hz, settings.connect)
     with contextlib.ExitStack() as stack:
@@ -150,7 +151,7 @@ class FlashedBoard:
 
     def flash(self, segments: list[tuple[int, bytes]]) -> None:
         """Connect, write what is not there yet, and start the image with the serial line open."""
-        code = _code(self._board)
+        code = code_range(self._board)
         chip = self._pyocd.open(self._probe, self._link)
         _check_core(chip, self._board)
         start_s = time.monotonic()
@@ -224,28 +225,6 @@ class FlashedBoard:
                 if time.monotonic() >= deadline:
                     raise
             time.sleep(_RETRY_EVERY_S)
-
-
-def _segments(elf: Elf, board: Board) -> list[tuple[int, bytes]]:
-    """Return what goes into flash. Raises `TargetError` for an image that has not all of it in the board's `code`."""
-    first, end = _code(board)
-    segments = elf.contents()
-    for address, data in segments:
-        if address < first or address + len(data) > end:
-            raise TargetError(
-                f"the image has {len(data)} bytes at 0x{address:08x}, and board {board.id} takes images from "
-                f"0x{first:08x} to 0x{end:08x}",
-                where=str(elf.path),
-                hint="build it for this board: nothing outside of its `memory: code:` is ever written",
-            )
-    if not segments:
-        raise TargetError("this image is empty", where=str(elf.path), hint="build it again")
-    return segments
-
-
-def _code(board: Board) -> tuple[int, int]:
-    assert board.memory, "every board but a host has memory"
-    return board.memory.code.base, board.memory.code.end
 
 
 def _unit(probe: str) -> str:

@@ -27,6 +27,8 @@ _READ_BYTES = 65536
 _WRITE_DEADLINE_S = 10.0
 """A line that takes no byte for this long is stuck: at 1200 baud it takes 120 a second."""
 _CONNECT_S = 5.0
+_SERVER_CLOSES_S = 0.3
+"""A server that is asked again at once says that its port is in use: ser2net, which pyserial gives this time, too."""
 _PULSE_S = 0.1
 """Boards that couple DTR to their reset do so through 100 nF or so: much less would do."""
 
@@ -181,5 +183,9 @@ def _socket(port: Port) -> Iterator[FileStream]:
     with connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # without, frames wait 44 ms for an ACK
         connection.setblocking(False)
-        with contextlib.closing(FileStream(connection.fileno())) as stream:
-            yield stream
+        try:
+            with contextlib.closing(FileStream(connection.fileno())) as stream:
+                yield stream
+        finally:
+            connection.close()
+            time.sleep(_SERVER_CLOSES_S)

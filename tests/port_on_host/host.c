@@ -1,4 +1,5 @@
 /* What a SoC's folder needs of the rest of the firmware, on a computer: for tests/soc_on_host.py. */
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,26 @@ void (*host_awaits)(uint32_t address, uint32_t mask, uint32_t value);
 bool host_caches_on;
 
 bool host_begin(void);
+bool host_boot_loader(void);
+
+static jmp_buf reset;
+
+_Noreturn void hb_port_reset(void) {
+    longjmp(reset, 1);
+}
+
+/* True once the port has reset itself; false where it has no way of its own into a boot loader. */
+__attribute__((weak)) _Noreturn void hb_port_boot_loader(void);
+
+bool host_boot_loader(void) {
+    if (&hb_port_boot_loader == NULL) {
+        return false;
+    }
+    if (setjmp(reset) == 0) {
+        hb_port_boot_loader();
+    }
+    return true;
+}
 
 bool host_begin(void) {
     void *space =

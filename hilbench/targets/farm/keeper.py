@@ -83,7 +83,8 @@ async def _serve(session: Session, channel: Channel) -> None:
         message, _ = await receiving
         receiving = _received(channel)
         answering = asyncio.ensure_future(_answer(session, message, channel))
-        await asyncio.wait({answering, receiving}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {answering, receiving}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not answering.done():
             answering.cancel()
             return

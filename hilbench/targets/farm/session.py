@@ -173,9 +173,8 @@ class Session:
         if place is None:
             raise Unavailable(f"place {self._place} of the farm {self._coordinator} was deleted")
         if place.acquired == self._me and any(user.startswith(_MARK) for user in place.allowed):
-            await self._release(
-                place.name
-            )  # of a run that died with its keeper: nobody on this computer holds our lock
+            # Of a run that died together with its keeper: who asks for a place holds this computer's lock for it.
+            await self._release(place.name)
         elif self._me in (place.acquired, *place.allowed):
             return None
         if place.acquired:

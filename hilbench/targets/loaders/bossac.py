@@ -1,7 +1,7 @@
 """Loads over USB with Arduino's bossac: boards with an nRF52840 and Arduino's SAM-BA boot loader (Nano 33 BLE).
 
-That boot loader writes where applications begin (0x10000), whatever the board: a file has no address. Upstream's bossac,
-which Linux distributions have, does not know the chip.
+That boot loader writes to where applications begin (0x10000): a file has no address. Upstream's bossac, which Linux
+distributions have, does not know the chip.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ CHIP = b"nRF52840"
 _ARDUINO_TOOLS = ".arduino15/packages/arduino/tools/bossac/*/bossac"
 _LOAD_S = 300.0
 """A whole flash takes about a minute."""
-_GET = (
-    f"`arduino-cli core install arduino:mbed_nano` brings it (to ~/.arduino15, where it is found); {VARIABLE}=PATH names "
-    "another one"
-)
+_GET = f"`arduino-cli core install arduino:mbed_nano` brings it, to where it is found; or name one: {VARIABLE}=PATH"
 
 
 class Bossac:
@@ -93,7 +90,7 @@ class Bossac:
                 hint="run again; if it stays so, the flash is worn out, or the cable is bad",
             )
         return TargetError(
-            f"bossac could not load the image through {place} (exit code {said.code}): {said.last or 'it said nothing'}",
+            f"bossac could not load the image through {place} (exit code {said.code}): {said.last}",
             hint=f"{self.press}; then run again",
         )
 

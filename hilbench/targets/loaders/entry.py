@@ -1,4 +1,7 @@
-"""Brings a board into its boot loader: it may be there already; our agent is asked; a sketch is touched at 1200 baud."""
+"""Brings a board into its boot loader.
+
+It may be there already; else our agent is asked; else a sketch's USB port is opened at 1200 baud (the "touch").
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from hilbench.targets.loaders.base import Loader
 from hilbench.targets.ports import Port, attached_ports
 from hilbench.targets.serial_line import open_line
 
-BOOT_LOADER_FRAMES = bytes.fromhex("0002060103050101f2a3d1c900")
+BOOT_LOADER_FRAMES = bytes.fromhex("000206010106012b32653e00")
 """What asks the agent for its boot loader: the end of whatever half frame it holds, and a RESET frame."""
 TOUCH_BAUD = 1200
 AGENT_S = 5.0

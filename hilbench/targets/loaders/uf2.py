@@ -5,7 +5,6 @@ The format is https://github.com/microsoft/uf2; a drive tells by its INFO_UF2.TX
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import os
@@ -30,6 +29,7 @@ _FAMILY_ID_PRESENT = 0x2000
 
 MOUNTS = Path("/proc/mounts")
 LABELS = Path("/dev/disk/by-label")
+_FAT = ("vfat", "msdos", "fuseblk")
 _FILE = "HILBENCH.UF2"
 _LEAVES_S = 15.0
 """A drive is gone a second after its last block; its file system may have more to write."""
@@ -94,34 +94,17 @@ class Uf2:
     def load(self, binary: Binary, place: str) -> None:
         """Copy `binary` to the drive, and wait until it leaves: the board then has all of it, and starts."""
         content = encode(binary, self._family)
-        if self._copied(content, Path(place) / _FILE, place):
-            self._await_end(place)
-
-    def _copied(self, content: bytes, path: Path, place: str) -> bool:
-        """Copy to the drive. False when the drive left before it said that it had all, as it may."""
+        path, left = Path(place) / _FILE, memoryview(content)
         try:
             with path.open("wb", buffering=0) as file:
-                view = memoryview(content)
-                while len(view):
-                    view = view[file.write(view) :]
-                with contextlib.suppress(FileNotFoundError):
-                    return self._synced(file.fileno(), place)
-        except OSError as error:
-            raise self._failed(error, place, len(content)) from None
-        return False
-
-    def _synced(self, fd: int, place: str) -> bool:
-        try:
-            os.fsync(fd)
+                while len(left):
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
         except OSError as error:
             # With its last block the board leaves at once: what the file system then still has to write finds no drive.
-            if error.errno in _GONE and self._left(place, _LEAVES_S):
-                _log.info("%s left while it was written to: %s", self._drive, error)
-                return False
-            raise
-        return True
-
-    def _await_end(self, place: str) -> None:
+            if len(left) or error.errno not in _GONE or not self._left(place, _LEAVES_S):
+                raise self._failed(error, place, len(content)) from None
+            _log.info("%s left while it was written to: %s", self._drive, error)
         if not self._left(place, _LEAVES_S):
             raise TargetError(
                 f"the drive {self._drive} at {place} has the image and does not start it",
@@ -141,7 +124,7 @@ class Uf2:
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             return Unavailable(
                 f"{drive} may not be written to: {error.strerror}",
-                hint=f"mount it for yourself: sudo umount {place}; sudo mount -o uid=$(id -u),flush {self._device()} /mnt",
+                hint=f"sudo umount {place}; {self._mount_command()}; then run again",
             )
         if error.errno == errno.ENOSPC:
             return TargetError(
@@ -155,13 +138,17 @@ class Uf2:
             )
         return TargetError(f"{drive} cannot be written to: {error.strerror}", hint=f"{self.press}; then run again")
 
+    def _mount_command(self) -> str:
+        return f"sudo mount -o uid=$(id -u),flush {self._device()} /mnt"
+
     def _device(self) -> Path:
         return LABELS / self._drive
 
     def _mounted(self) -> list[str]:
-        """Return where drives of this Board-ID are mounted."""
-        folders = [_unescaped(line.split()[1]) for line in MOUNTS.read_text().splitlines()]
-        return sorted({folder for folder in folders if _board_id(Path(folder)) == self._drive})
+        """Return where drives of this Board-ID are mounted: not of a device that has left."""
+        mounts = [line.split() for line in MOUNTS.read_text().splitlines()]
+        here = [_unescaped(folder) for device, folder, kind, *_ in mounts if kind in _FAT and Path(device).exists()]
+        return sorted({folder for folder in here if _board_id(Path(folder)) == self._drive})
 
 
 def _board_id(folder: Path) -> str | None:
