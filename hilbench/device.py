@@ -138,7 +138,7 @@ def _started(setting: Setting, image: Image) -> Iterator[Running]:
     target, what = setting.target, (image.path, setting.plan.board, setting.settings)
     if isinstance(target, Reusable):
         with target.attached(*what) as running:
-            if _runs(running, image):
+            if running is not None and _runs(running, image):
                 yield running
                 return
     with target.run(*what) as running:

@@ -1,4 +1,4 @@
-"""A labgrid farm for tests: a real coordinator and exporter on loopback, and a QEMU board with a line and a power switch."""
+"""A labgrid farm for tests: a real coordinator and exporters on loopback, and a QEMU board with a power switch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COORDINATOR, EXPORTER, CLIENT = (
 
 
 class PoweredBoard:
-    """QEMU's mps2-an386 that runs `image` while it has power, on a serial line that stays. `switched` is its history."""
+    """QEMU's mps2-an386 that runs an image while it has power, on a line that stays. `switched` is its history."""
 
     def __init__(self, line: ServedLine) -> None:
         self.line = line
@@ -46,9 +46,10 @@ class PoweredBoard:
         self._image = image
         self.power(False)
         self.power(True)
+        self.hang(-1)
         self.switched.clear()
 
-    def hang(self, after: int = 0) -> None:
+    def hang(self, after: int) -> None:
         """Have the processor stop for good when it was sent `after` more pieces of data."""
         self._hangs_after = after
 
@@ -63,20 +64,26 @@ class PoweredBoard:
                 self.machine = None
                 self._life.close()
 
-    def copy(self) -> None:
-        """Be the wire between line and machine until the line ends. A board without power hears nothing."""
+    def hear(self) -> None:
+        """Be the wire to the machine until the line ends. A board without power hears nothing."""
         while not self.line.ending.is_set():
-            machine = self.machine
-            with contextlib.suppress(OSError, ValueError, EOFError, AttributeError):
-                if select.select([self.line.far], [], [], 0 if machine else 0.05)[0]:
-                    data = os.read(self.line.far, 65536)
-                    if machine:
+            if select.select([self.line.far], [], [], 0.05)[0]:
+                data = os.read(self.line.far, 65536)
+                with contextlib.suppress(OSError, ValueError, EOFError):
+                    if (machine := self.machine) is not None:
                         machine.stream.write(data)
                         self._hangs_after -= 1
-                if machine and self._hangs_after == 0:
-                    self._hangs_after = -1
-                    machine.qmp.execute("stop")
-                if machine and (said := machine.stream.read(0.002)):
+                        if self._hangs_after == 0:
+                            machine.qmp.execute("stop")
+
+    def speak(self) -> None:
+        """Be the wire from the machine until the line ends."""
+        while not self.line.ending.is_set():
+            if (machine := self.machine) is None:
+                time.sleep(0.02)
+                continue
+            with contextlib.suppress(OSError, ValueError, EOFError):
+                if said := machine.stream.read(0.05):
                     self.line.send(said)
 
 
@@ -84,13 +91,15 @@ class PoweredBoard:
 def powered_board(kind: str = "rfc2217") -> Iterator[PoweredBoard]:
     with served(kind) as line:
         board = PoweredBoard(line)
-        wire = threading.Thread(target=board.copy, daemon=True)
-        wire.start()
+        wires = [threading.Thread(target=wire, daemon=True) for wire in (board.hear, board.speak)]
+        for wire in wires:
+            wire.start()
         try:
             yield board
         finally:
             line.ending.set()
-            wire.join(5)
+            for wire in wires:
+                wire.join(5)
             board.power(False)
 
 
@@ -99,7 +108,7 @@ def power_switch(board: PoweredBoard) -> Iterator[str]:
     """Give the URL of a power switch as labgrid's model `rest` has it."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:  # noqa: N802
+        def do_PUT(self) -> None:
             board.power(self.rfile.read(int(self.headers["Content-Length"])) == b"1")
             self.send_response(204)
             self.end_headers()

@@ -125,9 +125,12 @@ def test_a_probe_that_is_closed_to_us_is_told_with_its_udev_rules(tmp_path: Path
 
 def test_what_only_some_boards_need_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("HILBENCH_BOSSAC", raising=False)
     monkeypatch.setenv("HILBENCH_RENODE", str(tmp_path / "nowhere"))
     missing = {finding.what.split()[0]: finding for finding in tools.optional() if not finding.ok}
-    assert missing["bossac"].remedy == "apt install bossa-cli"
+    assert "arduino-cli core install" in missing["bossac"].remedy
+    assert missing["stm32flash"].remedy == "apt install stm32flash"
     assert "HILBENCH_RENODE names" in missing["renode"].found
     assert all(finding.optional and _mark(finding) == "?" for finding in missing.values())
     monkeypatch.setenv("HILBENCH_RENODE", str(tmp_path))

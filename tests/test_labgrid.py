@@ -1,8 +1,11 @@
-"""Boards of a labgrid farm: a real coordinator and exporter on loopback, a QEMU board with a line and a power switch."""
+"""Boards of a labgrid farm: a real coordinator and exporters on loopback, a QEMU board with a power switch."""
 
+import contextlib
 import dataclasses
 import os
 import random
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hilbench import bench, catalog, device
 from hilbench.catalog.board import Board
@@ -28,15 +32,21 @@ from hilbench.targets.base import Addressable
 from hilbench.targets.farm.choose import FarmPlace, find_place
 from hilbench.targets.farm.client import connected
 from hilbench.targets.labgrid import Labgrid, LabgridSettings
+from hilbench.targets.ports import Port
+from hilbench.targets.serial_line import open_line
 
 from .conftest import DIGITS, ROOT
 from .farm import Farm, PoweredBoard, available, power_switch, powered_board
 from .firmware_images import make, needs_qemu
+from .microbit_bench import built, in_use, microbit, plugged, reads
 from .serial_lines import served, wired
 from .test_end_to_end import plan
 from .test_process import is_gone
+from .test_remote_probe import Server
 
 pytestmark = [needs_qemu, pytest.mark.skipif(not available(), reason="labgrid is not installed")]
+
+SER2NET = shutil.which("ser2net", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 HOLD = """
 import sys, time
@@ -71,9 +81,9 @@ def exported(powered: PoweredBoard) -> Iterator[dict]:
     line = {"cls": "NetworkSerialPort", "host": "127.0.0.1", "port": port, "protocol": "rfc2217"}
     with power_switch(powered) as url:
         yield {
-            "lab1": {"uart": line, "NetworkPowerPort": {"model": "rest", "host": url, "index": 3}},
-            "lab2": {"uart": line},
-            "two": {"uart": line, "trace": {**line, "port": 1, "protocol": "raw"}},
+            "lab1": {"uart": {**line}, "NetworkPowerPort": {"model": "rest", "host": url, "index": 3}},
+            "lab2": {"uart": {**line}},
+            "two": {"uart": {**line}, "trace": {**line, "port": 1, "protocol": "raw"}},
         }
 
 
@@ -138,7 +148,16 @@ def settings(farm: Farm, **given: object) -> LabgridSettings:
 
 
 def run(image: Image, farm: Farm, **given: object):
-    return Labgrid().run(image.path, catalog.board("mps2-an386"), settings(farm, **given))
+    board = catalog.board("mps2-an386")
+    if "place" in given:
+        board = board.model_copy(update={"id": "mybench"})
+    return Labgrid().run(image.path, board, settings(farm, **given))
+
+
+def read_on(running, for_s: float) -> None:
+    end = time.monotonic() + for_s
+    while time.monotonic() < end:
+        running.read(0.1)
 
 
 # A run
@@ -148,7 +167,7 @@ def test_a_whole_run_is_measured_on_a_board_of_the_farm(board: Board, farm: Farm
     asked = planned(board, farm)
     powered.load(bench.built_image(asked))
     record = bench.run(asked)
-    assert record.metrics["accuracy"].value == bench.run(plan()).metrics["accuracy"].value
+    assert record.metrics["fidelity"].value == 1
     assert record.metrics["latency"].basis == record.metrics["cycles"].basis == "measured"
     assert record.target.kind == "labgrid" and not record.recoveries
     assert farm.is_free("lab1") and farm.holders("lab1")[-2].endswith("/me")
@@ -228,23 +247,29 @@ def test_another_image_on_the_board_is_told_with_what_to_flash(
     farm: Farm, powered: PoweredBoard, echo: Image, image_cache: Path
 ):
     powered.load(make("mps2-an386", image_cache, "echo", output_bytes=8))
-    with pytest.raises(WrongImage, match="place lab2, serial port uart") as told, run(echo, farm) as running:
-        client = Client(running.stream, 5)
-        client.hello(5)
-        client.require(echo.manifest.build_id)
+
+    def ask() -> None:
+        with run(echo, farm) as running:
+            client = Client(running.stream, 5)
+            client.hello(5)
+            client.require(echo.manifest.build_id)
+
+    with pytest.raises(WrongImage, match="place lab2, serial port uart") as told:
+        ask()
     assert told.value.hint == f"place lab2 has no pyOCD server (docs/remote.md): flash {echo.path} yourself"
 
 
-def test_a_line_of_bytes_alone_serves_as_well(tmp_path: Path, echo: Image, powered: PoweredBoard, farm: Farm):
-    with served("socket") as line:
-        powered.load(echo)
-        port = int(line.url.rpartition(":")[2])
-        resource = {"host": "127.0.0.1", "port": port, "protocol": "raw"}
-        farm.start_exporter("raw", {"two": {"NetworkSerialPort": resource}})
-        with pytest.raises(Unavailable, match="nobody exports"), run(echo, farm, place="bare"):
-            pass
-        farm.kill(farm.exporters.pop("raw"))
-        assert wired and tmp_path
+@pytest.mark.slow
+def test_a_line_of_bytes_alone_serves_as_well(powered: PoweredBoard, farm: Farm, echo: Image):
+    with powered_board("socket") as board:
+        board.load(echo)
+        line = {"host": "127.0.0.1", "port": int(board.line.url.rpartition(":")[2]), "protocol": "raw"}
+        farm.start_exporter("nobody", {"bare": {"NetworkSerialPort": line}})
+        with run(echo, farm, place="bare") as running:
+            client = Client(running.stream, 10)
+            client.hello(10)
+            assert len(list(client.infer([bytes(64)] * 2))) == 2
+        farm.kill(farm.exporters.pop("nobody"))
 
 
 def test_the_frame_that_asks_who_is_there_is_the_protocols():
@@ -252,6 +277,82 @@ def test_the_frame_that_asks_who_is_there_is_the_protocols():
     assert labgrid._INFO.search(b"\0" + encode(Frame.INFO, 0, 0, bytes(48)))
     assert labgrid._INFO.search(encode(Frame.INFO, 0, 0, b"\x01\xff" * 24))
     assert not labgrid._INFO.search(b"\0" + encode(Frame.ACK, 1, 1, b"\x81" * 12) + LABEL)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SER2NET, reason="no ser2net on PATH")
+def test_a_port_that_the_exporter_serves_is_found_again_after_the_exporter_was_started_again(
+    farm: Farm, echo: Image, tmp_path: Path
+):
+    with powered_board("pty") as board:
+        board.load(echo)
+        exported = {"bare": {"RawSerialPort": {"port": board.line.url, "speed": 115200}}}
+        farm.start_exporter("nobody", exported)
+        with run(echo, farm, place="bare") as running:
+            client = Client(running.stream, 10)
+            client.hello(10)
+            assert len(list(client.infer([bytes(64)] * 2))) == 2
+            at_first = running._inner.port.url
+            farm.exporters.pop("nobody").terminate()
+            with pytest.raises((EOFError, LinkTimeout)):
+                read_on(running, 10)
+            farm.start_exporter("nobody", exported)
+            running.reset()
+            client = Client(running.stream, 10)
+            client.hello(10)
+            assert running._inner.port.url != at_first
+        farm.kill(farm.exporters.pop("nobody"))
+
+
+@pytest.mark.slow
+def test_a_place_with_a_pyocd_server_flashes_its_board(farm: Farm, tmp_path: Path):
+    pytest.importorskip("pyocd")
+    with in_use(tmp_path / "bench") as virtual, plugged(virtual) as board, contextlib.ExitStack() as stack:
+        server = Server(board)
+        stack.callback(server.kill)
+        near = stack.enter_context(open_line(Port(board.port, "x"), 115200))
+        line = stack.enter_context(served("socket"))
+        stack.enter_context(wired(line, near))
+        port = int(line.url.rpartition(":")[2])
+        farm.start_exporter("nobody", {
+            "bare": {
+                "NetworkSerialPort": {"host": "127.0.0.1", "port": port, "protocol": "raw"},
+                "pyocd": {"cls": "NetworkService", "address": "127.0.0.1", "port": server.port, "username": ""},
+            },
+        })  # fmt: skip
+        stack.callback(lambda: farm.kill(farm.exporters.pop("nobody")))
+        image = built(tmp_path)
+        with Labgrid().run(image, microbit(), settings(farm, place="bare")) as running:
+            assert reads(running.stream, b"hello\n")
+            assert running.facts["probe_id"] == server.probe and running.facts["place"] == "bare"
+            assert isinstance(running, Addressable)
+            running.memory.write(0x2000_1000, b"four")
+            assert running.memory.read(0x2000_1000, 4) == b"four"
+            running.stream.write(b"s")
+            assert reads(running.stream, b"s")
+            assert running.crash().kind == "idle"
+
+
+@pytest.mark.slow
+def test_the_example_of_the_documentation_is_a_farm(tmp_path: Path):
+    text = (ROOT / "docs" / "remote.md").read_text()
+    (exported,) = re.findall(r"```yaml\n# [^\n]*exporter[^\n]*\n(.*?)```", text, re.DOTALL)
+    commands = re.findall(r"^labgrid-client (-p nano33-1 .*?)(?: *#.*)?$", text, re.MULTILINE)
+    assert len(commands) >= 3
+    farm = Farm(tmp_path, {})
+    try:
+        farm.start_coordinator()
+        farm.start_exporter("bench1", yaml.safe_load(exported))
+        for command in commands:
+            farm.client(*shlex.split(command))
+        with connected(farm.address) as client:
+            assert find_place(catalog.board("nano33"), None, client.places()).name == "nano33-1"
+            client.acquire("nano33-1", 0)
+            assert client.power and client.probe == "bench1.example:5555"
+            with pytest.raises(Unavailable, match="its serial port uart is not there"):
+                client.line(None, 0)
+    finally:
+        farm.close()
 
 
 LABEL = b"*** Booting Zephyr OS ***\r\n"
@@ -307,7 +408,7 @@ def test_a_place_that_is_taken_away_ends_the_run(farm: Farm, powered: PoweredBoa
         Client(running.stream, 10).hello(10)
         farm.client("-p", "lab1", "release", "--kick", user="bob")
         with pytest.raises(TargetError, match="place lab1 was taken from this run: it was released"):
-            running.read(5) or running.read(5)
+            read_on(running, 10)
         assert running.crash().kind == "gone"
         with pytest.raises(TargetError, match="was taken"):
             running.reset()
@@ -319,7 +420,7 @@ def test_a_reservation_gives_its_place(farm: Farm, powered: PoweredBoard, echo: 
     said = farm.client("reserve", "--shell", "board=mybench", user="ann")
     token = said.strip().rpartition("=")[2]
     farm.client("wait", token, user="ann")
-    with pytest.raises(Unavailable, match="place lab1 .* is reserved for ann at"), run(echo, farm, place="lab1"):
+    with pytest.raises(Unavailable, match=r"place lab1 .* is reserved for ann at"), run(echo, farm, place="lab1"):
         pass
     monkeypatch.setenv("LG_USERNAME", "ann")
     monkeypatch.setenv("LG_TOKEN", token)
@@ -385,8 +486,7 @@ def test_exporter_and_coordinator_may_go_at_any_time(
             farm.kill(farm.coordinator)
             start = time.monotonic()
             with pytest.raises(TargetError, match=f"the labgrid coordinator {farm.address} is gone") as told:
-                while time.monotonic() < start + 20:
-                    running.read(0.1)
+                read_on(running, 20)
             assert "run it again" in told.value.hint
         assert time.monotonic() - start < 10
         with pytest.raises(Unavailable, match=f"no labgrid coordinator answers at {farm.address}") as told:
@@ -410,7 +510,7 @@ def test_what_is_not_there_is_told(farm: Farm):
         with pytest.raises(TargetError, match="it has 0 power switches"):
             client.switch("on", 0)
         os.kill(client._process.pid, signal.SIGKILL)
-        with pytest.raises(TargetError, match="the process that holds place two .* has ended"):
+        with pytest.raises(TargetError, match=r"the process that holds place two .* has ended"):
             client.places()
     with pytest.raises(Unavailable, match="no way to the labgrid coordinator : "), connected(""):
         pass
@@ -464,13 +564,11 @@ def test_the_place_is_the_one_named_or_the_only_one_with_the_board(monkeypatch: 
 # labgrid's own pytest plug-in
 
 
+@pytest.mark.slow
 def test_labgrids_pytest_plug_in_is_in_nobodys_way(pytester: pytest.Pytester):
-    pytester.makepyfile("def test_it(hil_bench): assert hil_bench('digits.hil.yaml', board='qemu', samples=2)")
     shutil.copytree(DIGITS.parent, pytester.path, dirs_exist_ok=True)
-    with_it = pytester.runpytest_subprocess("-W", "error", "test_labgrids_pytest_plug_in_is_in_nobodys_way.py")
+    with_it = pytester.runpytest_subprocess("-W", "error", "digits.hil.yaml", "--board=qemu", "--hil-samples=2")
     with_it.assert_outcomes(passed=1)
-    without = pytester.runpytest_subprocess("-p", "no:labgrid", "test_labgrids_pytest_plug_in_is_in_nobodys_way.py")
-    without.assert_outcomes(passed=1)
     shown = pytester.runpytest_subprocess("--help")
     assert shown.ret == 0
     shown.stdout.fnmatch_lines(["*--hil-place=*", "*--lg-env=*"])

@@ -178,7 +178,7 @@ def test_a_run_that_uses_nothing_of_ours_imports_nothing_of_ours(pytester: pytes
             assert not {"numpy", "pydantic", "yaml", "rich"} & set(sys.modules)
         """
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("-p", "no:labgrid").assert_outcomes(passed=1)
 
 
 def test_records_are_json_that_other_programs_can_read(pytester: pytest.Pytester, suite: Path):

@@ -131,7 +131,7 @@ def test_a_board_that_was_unplugged_is_found_again(running, board):
 def test_a_board_that_does_not_come_back_is_told_of(running, board, monkeypatch):
     monkeypatch.setattr(probe, "RETURN_S", 0.6)
     board.unplug()
-    with pytest.raises(Unavailable, match="no probe has the unique id"):
+    with pytest.raises(Unavailable, match=r"after 0.6 s of waiting, no probe has the unique id"):
         running.reset()
     board.plug_in()
     running.reset()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hilbench.doctor.finding import Finding
 from hilbench.images.cache import cache_folder
+from hilbench.targets.loaders.bossac import Bossac
 
 RENODE_VARIABLE = "HILBENCH_RENODE"
 
@@ -39,9 +40,25 @@ def needed() -> list[Finding]:
 
 def optional() -> list[Finding]:
     """Return the tools and packages that only some targets need."""
-    bossac = _tool("bossac", "bossa-cli", "flashing Arduino boards through their boot loader")
     packages = [_package(*package) for package in _OPTIONAL_PACKAGES]
-    return [replace(finding, optional=True) for finding in (*packages, bossac, _renode())]
+    return [replace(finding, optional=True) for finding in (*packages, *_boot_loaders(), _renode())]
+
+
+def _boot_loaders() -> list[Finding]:
+    """Return what loads images through boot loaders. Only a certain bossac will do."""
+    bossac = Bossac(()).available()
+    stm32flash = shutil.which("stm32flash")
+    return [
+        Finding(
+            "bossac (Nano 33 BLE, through its boot loader)", bossac.ok, bossac.reason or "Arduino's", bossac.remedy
+        ),
+        Finding(
+            "stm32flash (STM32, through ST's boot loader)",
+            stm32flash is not None,
+            stm32flash or "not on the PATH",
+            "" if stm32flash else "apt install stm32flash",
+        ),
+    ]
 
 
 def _tool(name: str, package: str, purpose: str) -> Finding:

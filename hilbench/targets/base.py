@@ -126,8 +126,11 @@ class Reusable(Protocol):
     Whoever runs an image asks that first, and does not load again what is there.
     """
 
-    def attached(self, image: Path, board: Board, settings: Any) -> AbstractContextManager[Running]:
-        """Give the board as it is: it may run `image`, something else, or nothing. Raises as `Target.run` does."""
+    def attached(self, image: Path, board: Board, settings: Any) -> AbstractContextManager[Running | None]:
+        """Give the board as it is: it may run `image`, something else, or nothing; None if it is known not to run it.
+
+        Raises as `Target.run` does.
+        """
 
 
 class Counted(Running, Protocol):

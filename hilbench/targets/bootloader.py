@@ -91,11 +91,16 @@ class Bootloader:
         return importlib.metadata.version("hilbench")
 
     @contextlib.contextmanager
-    def attached(self, image: Path, board: Board, settings: BootloaderSettings) -> Iterator[LoadedBoard]:
-        """Hold the board and open its line, whatever runs there."""
+    def attached(self, image: Path, board: Board, settings: BootloaderSettings) -> Iterator[LoadedBoard | None]:
+        """Hold the board and open its line, whatever runs there. A boot loader on that line hears nothing of it."""
         port = find_port(board, settings.port)
-        with held(port.unit, settings.wait_s), _opened(port, board, image, settings) as running:
-            yield running
+        loader = _loader(settings, port)
+        with held(port.unit, settings.wait_s):
+            if loader.on_line and loader.find():
+                yield None
+                return
+            with _opened(port, board, image, loader) as running:
+                yield running
 
     @contextlib.contextmanager
     def run(self, image: Path, board: Board, settings: BootloaderSettings) -> Iterator[LoadedBoard]:
@@ -113,7 +118,7 @@ class Bootloader:
                 start_s = time.monotonic()
                 loader.load(binary, place)
             _log.info("%s: loaded %d bytes in %.1f s", board.id, len(binary.data), time.monotonic() - start_s)
-            with _opened(port, board, image, settings) as running, _explained(running, board, loader):
+            with _opened(port, board, image, loader) as running, _explained(running, board, loader):
                 yield running
 
 
@@ -159,8 +164,8 @@ class LoadedBoard(AttachedBoard):
         return count > _NOISE_BYTES
 
 
-def _opened(port: Port, board: Board, image: Path, settings: BootloaderSettings) -> LoadedBoard:
-    return LoadedBoard(refound(port, _BACK_S), board.baud, image, _loader(settings, port).press)
+def _opened(port: Port, board: Board, image: Path, loader: Loader) -> LoadedBoard:
+    return LoadedBoard(refound(port, _BACK_S), board.baud, image, loader.press)
 
 
 def _loader(settings: BootloaderSettings, port: Port) -> Loader:

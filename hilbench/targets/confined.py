@@ -71,7 +71,7 @@ def confined(argv: Sequence[str | Path], folder: Path, env: Mapping[str, str]) -
         with theirs:
             ours.settimeout(_START_S)
             words = [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), str(folder), *map(str, argv)]
-            started = child(words, pass_fds=[theirs.fileno()], env=env)
+            started = child(words, pass_fds=[theirs.fileno()], pin=False, env=env)
             process = started.__enter__()
         try:
             yield Confined(process, _told(ours, process), ours)

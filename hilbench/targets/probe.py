@@ -214,6 +214,7 @@ class FlashedBoard:
     def _reconnect(self, deadline: float) -> None:
         """Connect again without halting the chip, at once or before `deadline`. Raises what the last attempt did."""
         attach = Link(self._link.target, self._link.pack, self._link.frequency_hz, "attach")
+        retried = False
         while True:
             try:
                 if self._pyocd.broken:
@@ -221,9 +222,11 @@ class FlashedBoard:
                     self._pyocd = self._life.enter_context(started())
                 self._pyocd.open(self._probe, attach)
                 return
-            except (TargetError, Unavailable):
+            except (TargetError, Unavailable) as lost:
                 if time.monotonic() >= deadline:
-                    raise
+                    waited = f"after {RETURN_S:g} s of waiting, " if retried else ""
+                    raise type(lost)(f"{waited}{lost.what}", where=lost.where, hint=lost.hint) from None
+            retried = True
             time.sleep(_RETRY_EVERY_S)
 
 

@@ -71,15 +71,15 @@ class VirtualProbe(DebugProbe):
 
     @property
     def associated_board_info(self) -> BoardInfo | None:
-        return BOARD_ID_TO_INFO.get(self._board_id) if self._board_id else None
+        return BOARD_ID_TO_INFO.get(self.board_id) if self.board_id else None
 
     def create_associated_board(self) -> MbedBoard | None:
-        if self._board_id is None:
+        if self.board_id is None:
             return None
-        return MbedBoard(self.session, board_info=self.associated_board_info, board_id=self._board_id)
+        return MbedBoard(self.session, board_info=self.associated_board_info, board_id=self.board_id)
 
     @property
-    def _board_id(self) -> str | None:
+    def board_id(self) -> str | None:
         return self.unique_id[:4] if (self._plugged.vid, self._plugged.pid) == _DAPLINK else None
 
     def open(self) -> None:

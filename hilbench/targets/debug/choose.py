@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hilbench.catalog.board import Board
-from hilbench.errors import Unavailable, nearest
+from hilbench.errors import Unavailable, UsageError, nearest
 from hilbench.targets.debug.client import AttachedProbe, PyOcd
 from hilbench.targets.ports import attached_ports
 
@@ -14,17 +15,21 @@ OPTION = "--hil-probe"
 _DEVICES = Path("/sys/bus/usb/devices")
 _DOCTOR = "`hilbench doctor` lists what is attached"
 _REMOTE = "remote:"
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*")
+_NUMBER = re.compile(r"[0-9]{1,6}")
+_SERVER_PORT = 5555  # of `pyocd server`
 _SEGGER = "1366:"
 
 
 def find_probe(pyocd: PyOcd, board: Board, wanted: str | None) -> AttachedProbe:
     """Return the probe with the unique id `wanted`, else the only one that can be the board's.
 
-    Raises `Unavailable`, with what is attached and what to type, when there is none or it could be several.
+    Raises `Unavailable`, with what is attached and what to type, when there is none or it could be several;
+    `UsageError` for `remote:…` that is no address.
     """
     if wanted and wanted.lower().startswith(_REMOTE):
-        return AttachedProbe(wanted, "a probe at another computer")
-    attached = pyocd.probes(board_ids=bool(board.debugger and board.debugger.board_ids))
+        return AttachedProbe(_remote(wanted), "a probe at another computer")
+    attached = pyocd.probes(board_ids=board.debugger is None or bool(board.debugger.board_ids))
     told = f"attached: {', '.join(map(str, attached))}" if attached else "no debug probe is attached"
     told += pyocd.complaint
     if wanted:
@@ -92,3 +97,12 @@ def _named(wanted: str, attached: Sequence[AttachedProbe], told: str) -> Attache
         f"no debug probe has the unique id '{wanted}' ({told})",
         hint=f"{OPTION}=ID, {nearest(wanted, known)}" if known else f"check its cable; {_DOCTOR}",
     )
+
+
+def _remote(wanted: str) -> str:
+    """Return the id of a probe behind a pyOCD server as it is written one way only: a board is locked by it."""
+    host, colon, port = wanted[len(_REMOTE) :].strip().partition(":")
+    number = port if colon else str(_SERVER_PORT)
+    if not _HOST.fullmatch(host) or not _NUMBER.fullmatch(number) or not 0 < int(number) < 65536:
+        raise UsageError(f"'{wanted}' is no pyOCD server", hint=f"{OPTION}=remote:HOST:PORT")
+    return f"{_REMOTE}{host.lower()}:{int(number)}"

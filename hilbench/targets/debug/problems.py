@@ -8,20 +8,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pyocd.core import exceptions
 
 from hilbench.errors import HilbenchError, TargetError, Unavailable
+from hilbench.targets.debug.remote import ANSWER_S, NoServerError
 
 CABLE = "check the probe's USB cable, and that no other program uses the probe"
 WIRES = (
     "is the board powered, and are SWDIO, SWCLK, GND and its supply wired? With long wires, set a lower frequency_hz"
 )
 UDEV = "your user may not open it: `hilbench doctor` prints the udev rules"
+_SERVER = "run `pyocd server` there, and check host, port and firewall"
 _MOST_WARNINGS = 3
-_REMOTE = (ConnectionRefusedError, ConnectionResetError, BrokenPipeError, TimeoutError)
 _TRUSTED = (LookupError, AssertionError, AttributeError, TypeError, ValueError, ArithmeticError, NameError)
 """What code raises that trusted a chip, or a server, to be as it expects."""
 
@@ -65,7 +67,7 @@ class Scene:
 
     def problem(self, error: Exception, what: str) -> HilbenchError:
         """Return `error`, which came while `what` was under way, as one of ours."""
-        for known in (self._usb, self._flash, self._transfer, self._probe, self._chip):
+        for known in (self._server, self._usb, self._flash, self._transfer, self._probe, self._chip):
             found = known(error, what)
             if found is not None:
                 return found
@@ -73,6 +75,24 @@ class Scene:
             f"{what} failed at probe '{self.probe}': {_named(error)}{self.warnings.told()}",
             hint="is another program using the probe? Else take its power away and give it again",
         )
+
+    def _server(self, error: Exception, what: str) -> HilbenchError | None:
+        """Return what the pyOCD server of a remote probe has to do with `error`."""
+        cause = next((cause for cause in _causes(error) if isinstance(cause, OSError)), None)
+        if cause is None or not self.probe.startswith("remote:"):
+            return None
+        server = self.probe.removeprefix("remote:")
+        why = f"it has not answered for {ANSWER_S:g} s" if isinstance(cause, TimeoutError) else _named(cause)
+        if what != "connecting":
+            return TargetError(
+                f"the pyOCD server {server} went away while {what}: {why}",
+                hint="look after it; what is in the chip's flash is looked at, and written if need be, by the next run",
+            )
+        if isinstance(cause, NoServerError):
+            return Unavailable(f"what listens at {server} is no pyOCD server: {cause}", hint=_SERVER)
+        if isinstance(cause, socket.gaierror):
+            return Unavailable(f"the host of the pyOCD server {server} is not known: {cause.strerror}", hint=_SERVER)
+        return Unavailable(f"the pyOCD server {server} does not answer: {why}", hint=_SERVER)
 
     def _usb(self, error: Exception, what: str) -> HilbenchError | None:
         for cause in _causes(error):
@@ -83,11 +103,6 @@ class Scene:
                 return Unavailable(
                     f"probe '{self.probe}' is used by another program: {cause}",
                     hint="end it (an IDE, a gdb server, another pyocd)",
-                )
-            if isinstance(cause, _REMOTE) and self.probe.startswith("remote:"):
-                return Unavailable(
-                    f"the pyOCD server {self.probe.removeprefix('remote:')} does not answer: {_named(cause)}",
-                    hint="run `pyocd server` there, and check host, port and firewall",
                 )
         return None
 

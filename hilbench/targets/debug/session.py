@@ -21,6 +21,7 @@ from pyocd.target import TARGET, normalise_target_type_name
 from hilbench.errors import TargetError, Unavailable, nearest
 from hilbench.targets.debug import programming
 from hilbench.targets.debug.problems import CABLE, Scene, locked
+from hilbench.targets.debug.remote import RemoteProbe
 from hilbench.targets.debug.wire import NOBODYS_FOLDER
 
 _LOOKS = 3
@@ -272,10 +273,12 @@ def _described(probe: Any, board_ids: bool) -> dict[str, str]:
 def _find(wanted: str) -> Any:
     """Return the probe with the unique id `wanted`, which pyOCD itself compares in part only."""
     kind, colon, rest = wanted.partition(":")
+    if kind.lower() == "remote":
+        return RemoteProbe(rest)
     explicit = bool(colon) and kind.lower() in {name.lower() for name in PROBE_CLASSES}
     found = DebugProbeAggregator.get_all_connected_probes(wanted if explicit else None)
     names = {wanted.lower(), rest.lower()} if explicit else {wanted.lower()}
-    exact = [probe for probe in found if probe.unique_id.lower() in names or kind.lower() == "remote"]
+    exact = [probe for probe in found if probe.unique_id.lower() in names]
     if len(exact) != 1:
         attached = ", ".join(f"'{probe.unique_id}' ({probe.description})" for probe in found) or "none"
         raise Unavailable(

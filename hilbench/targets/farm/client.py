@@ -28,6 +28,8 @@ START_S = 60.0
 """labgrid imports in 2 s, and gives the coordinator 10 s; on a computer that is far too busy it takes longer."""
 SILENCE_S = 45.0
 """Longer than a call to the coordinator, and than any power switch that works."""
+BACK_S = 40.0
+"""An exporter that starts again has its places back when the coordinator next looks, every 15 s."""
 END_S = 15.0
 """Longer than the keeper gives itself to let go of its place."""
 _WORDS_LINES = 3
@@ -75,7 +77,7 @@ class Farm:
         # Servers without modem lines never answer for them; labgrid's own driver does not wait for them either.
         url = f"socket://{host}:{found['port']}" if raw else f"rfc2217://{host}:{found['port']}?ign_set_control"
         told = f"place {self.place}, serial port {found['name']}"
-        return Port(url, f"{self.place}/{found['name']}@{self.coordinator}", told, again=partial(self.line, name))
+        return Port(url, f"{self.place}/{found['name']}@{self.coordinator}", told, again=partial(self._again, name))
 
     def switch(self, action: str, off_s: float) -> None:
         """Switch the board's power `on`, or off and on (`cycle`). Raises `TargetError`."""
@@ -93,6 +95,9 @@ class Farm:
     def wait_ready(self) -> None:
         """Wait until the process is connected to the coordinator. Raises `Unavailable` when it cannot be."""
         self._reply("connecting", START_S)
+
+    def _again(self, name: str | None, within_s: float) -> Port:
+        return self.line(name, max(within_s, BACK_S))
 
     def _ask(self, message: Message, silence_s: float = SILENCE_S) -> Any:
         self.check()

@@ -45,6 +45,8 @@ class Loader(Protocol):
 
     exclusive: str
     """What only one board can have at a time here, as all boards of a kind look alike in their boot loader: a name."""
+    on_line: bool
+    """Whether it listens where the agent does, and takes the rate of the line from the first byte that it hears."""
     press: str
     """What a person does to start the boot loader, as a command to him."""
 

@@ -29,6 +29,7 @@ _GET = f"`arduino-cli core install arduino:mbed_nano` brings it, to where it is 
 class Bossac:
     """A board whose boot loader is a serial port with one of the USB ids `usb`."""
 
+    on_line = False
     press = "with its USB cable plugged in, press its reset button twice, quickly: its LED then fades in and out"
 
     def __init__(self, usb: Sequence[str]) -> None:

@@ -21,11 +21,13 @@ _BITS = 3 * 11 + 5
 """Of the line for each byte: written and read back at 8E1, and what goes with 256 of them."""
 _DEVICE = re.compile(r"Device ID\s*:\s*0x([0-9a-fA-F]+) \((.*?)\)")
 _NOBODY = ("Failed to init device", "Failed to read ACK", "Got byte", "Unexpected reply")
+_PROTECTED = ("Got NACK", "Failed to write memory", "Failed to erase", "write-protected")
 
 
 class Stm32Flash:
     """The boot loader at `port`, of a chip with the device id `chip` (None: of any chip that stm32flash knows)."""
 
+    on_line = True
     press = "hold BOOT0 high (3.3 V) while pressing reset, and let it go low again"
 
     def __init__(self, port: Port, chip: int | None) -> None:
@@ -79,11 +81,12 @@ class Stm32Flash:
             raise TargetError(f"what was written through {place} reads back otherwise: {said.last}", hint="run again")
         if said.code == 0 and "and verified" in said.text and "Done." in said.text:
             return
-        protected = "write-protected" in said.text or "NACK" in said.text
-        remedy = "is its flash protected? STM32CubeProgrammer shows its option bytes" if protected else "run again"
+        protected = any(words in said.text for words in _PROTECTED)
         raise TargetError(
             f"stm32flash could not load the image through {place} (exit code {said.code}): {said.last}",
-            hint=f"{self.press}; then run again" if not protected else remedy,
+            hint="is its flash protected? STM32CubeProgrammer shows and changes that"
+            if protected
+            else f"{self.press}; then run again",
         )
 
     def _check(self, chip: int, name: str) -> None:

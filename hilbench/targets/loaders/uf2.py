@@ -55,6 +55,7 @@ def encode(binary: Binary, family: int) -> bytes:
 class Uf2:
     """The drive of a board whose Board-ID, and volume label, is `drive`; its chip is of the UF2 family `family`."""
 
+    on_line = False
     press = "hold its BOOTSEL button down while you plug in its USB cable"
 
     def __init__(self, drive: str, family: int) -> None:
