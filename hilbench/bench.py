@@ -97,7 +97,7 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
         samples=_raw(samples, outcome, reference, cycles),
         link=outcome.link,
         recoveries=tuple(rec.Recovery(**vars(recovery)) for recovery in outcome.recoveries),
-        **facts(setting, image, samples),
+        **facts(setting, image, samples, outcome.attached),
     )
 
 

@@ -6,8 +6,8 @@ On an emulator that counts, the timed inferences are counted in a run of their o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from hilbench.catalog.board import Board
@@ -29,7 +29,7 @@ from hilbench.meters.session import MISSING, Metering, metered
 from hilbench.meters.session import Outcome as Energy
 from hilbench.meters.windows import Timed as Metered
 from hilbench.plan import Setting
-from hilbench.targets.base import IDLE, Counting, Running
+from hilbench.targets.base import IDLE, Counting, Described, Running
 
 Progress = Callable[[str, int, int], None]
 """Called with what is under way, how many samples are done, and how many there are."""
@@ -69,6 +69,7 @@ class Outcome:
     arena_bytes: int
     link: dict[str, int]
     recoveries: tuple[Recovery, ...] = ()
+    attached: Mapping[str, str] = field(default_factory=dict)
 
 
 def execute(setting: Setting, image: Image, inputs: Sequence[bytes], progress: Progress) -> Outcome:
@@ -86,7 +87,11 @@ def execute(setting: Setting, image: Image, inputs: Sequence[bytes], progress: P
                 f"sample {inference.index} gave one output in the accuracy run and another {when}",
                 hint="the model keeps state between inferences, or writes where it should not",
             )
-    return Outcome(timed, outputs, _energy(metering, timed, board), arena_bytes, board.stats(), (*board.recoveries,))
+    energy, attached = (
+        _energy(metering, timed, board),
+        board.running.facts if isinstance(board.running, Described) else {},
+    )
+    return Outcome(timed, outputs, energy, arena_bytes, board.stats(), tuple(board.recoveries), attached)
 
 
 def _energy(metering: Metering, timed: Timed, device: Device[Running]) -> Energy:

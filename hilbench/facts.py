@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from hilbench import __version__
@@ -33,7 +34,7 @@ def _variant(setting: Setting) -> str:
     return ":".join([setting.plan.framework, *chosen])
 
 
-def facts(setting: Setting, image: Image, samples: Samples) -> dict[str, Any]:
+def facts(setting: Setting, image: Image, samples: Samples, attached: Mapping[str, str]) -> dict[str, Any]:
     """Return what a record says of the things that were run, rather than of how they did."""
     board, manifest = setting.plan.board, image.manifest
     compiler = manifest.compiler
@@ -50,6 +51,7 @@ def facts(setting: Setting, image: Image, samples: Samples) -> dict[str, Any]:
             version=setting.target.version(),
             stand_in=board.stand_in or None,
             silicon=setting.target.silicon,
+            attached=dict(attached),
         ),
         "framework": rec.FrameworkFacts(
             name=manifest.framework.name,

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from hilbench import catalog, resources
 from hilbench.catalog.core import CORES
-from hilbench.cli.lists import boards
+from hilbench.cli.boards import boards
 from hilbench.errors import CatalogError, UsageError
 
 REAL = ["nano33", "nucleo-l4r5zi", "stm32f746g-disco"]

@@ -22,6 +22,15 @@ def test_boards_are_listed_for_people_and_for_programs():
     assert rows["mps2-an386"]["targets"] == {"qemu": "ready"}
     text = hilbench("boards").stdout
     assert all(board in text for board in rows)
+    assert max(map(len, text.splitlines())) < 180, "this is no table to read"
+
+
+def test_a_boards_targets_are_told_with_what_to_do_about_those_that_are_not_here():
+    text = hilbench("boards", "nano33", HILBENCH_RENODE="/nowhere/renode").stdout
+    (renode,) = [line for line in text.splitlines() if line.startswith("nano33") and " renode " in line]
+    assert "HILBENCH_RENODE" in renode
+    done = hilbench("boards", "nano3")
+    assert done.returncode == 2 and "did you mean 'nano33'" in done.stderr
 
 
 def test_a_broken_board_is_told_and_the_others_are_listed(tmp_path: Path):
@@ -119,7 +128,8 @@ def test_boards_as_json_do_not_hide_a_broken_one(tmp_path: Path):
 
 def test_square_brackets_of_a_remedy_reach_the_reader(tmp_path: Path):
     code = "import sys; sys.modules['tvm'] = None\n"
-    code += "import hilbench.doctor.tools as d\ndef version(name): raise d.PackageNotFoundError(name)\nd.version = version\n"
+    code += "import hilbench.doctor.tools as d\ndef version(name): raise d.PackageNotFoundError(name)\n"
+    code += "d.version = version\n"
     code += "from hilbench.cli import main; sys.argv = ['hilbench', 'doctor']; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 3

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -109,6 +109,13 @@ def new_farm(folder: Path, exported: dict) -> Iterator[Farm]:
 def farm(tmp_path_factory: pytest.TempPathFactory, exported: dict) -> Iterator[Farm]:
     with new_farm(tmp_path_factory.mktemp("farm"), exported) as farm:
         yield farm
+
+
+@pytest.fixture
+def nobody(farm: Farm) -> Iterator[Callable[[dict], None]]:
+    """Start the exporter of place `bare`, which is gone when the test ends."""
+    yield lambda resources: farm.start_exporter("nobody", {"bare": resources})
+    farm.kill(farm.exporters.pop("nobody", None))
 
 
 @pytest.fixture(scope="module")
@@ -260,16 +267,15 @@ def test_another_image_on_the_board_is_told_with_what_to_flash(
 
 
 @pytest.mark.slow
-def test_a_line_of_bytes_alone_serves_as_well(powered: PoweredBoard, farm: Farm, echo: Image):
+def test_a_line_of_bytes_alone_serves_as_well(farm: Farm, nobody: Callable[[dict], None], echo: Image):
     with powered_board("socket") as board:
         board.load(echo)
         line = {"host": "127.0.0.1", "port": int(board.line.url.rpartition(":")[2]), "protocol": "raw"}
-        farm.start_exporter("nobody", {"bare": {"NetworkSerialPort": line}})
+        nobody({"NetworkSerialPort": line})
         with run(echo, farm, place="bare") as running:
             client = Client(running.stream, 10)
             client.hello(10)
             assert len(list(client.infer([bytes(64)] * 2))) == 2
-        farm.kill(farm.exporters.pop("nobody"))
 
 
 def test_the_frame_that_asks_who_is_there_is_the_protocols():
@@ -282,12 +288,12 @@ def test_the_frame_that_asks_who_is_there_is_the_protocols():
 @pytest.mark.slow
 @pytest.mark.skipif(not SER2NET, reason="no ser2net on PATH")
 def test_a_port_that_the_exporter_serves_is_found_again_after_the_exporter_was_started_again(
-    farm: Farm, echo: Image, tmp_path: Path
+    farm: Farm, nobody: Callable[[dict], None], echo: Image
 ):
     with powered_board("pty") as board:
         board.load(echo)
-        exported = {"bare": {"RawSerialPort": {"port": board.line.url, "speed": 115200}}}
-        farm.start_exporter("nobody", exported)
+        exported = {"RawSerialPort": {"port": board.line.url, "speed": 115200}}
+        nobody(exported)
         with run(echo, farm, place="bare") as running:
             client = Client(running.stream, 10)
             client.hello(10)
@@ -296,16 +302,15 @@ def test_a_port_that_the_exporter_serves_is_found_again_after_the_exporter_was_s
             farm.exporters.pop("nobody").terminate()
             with pytest.raises((EOFError, LinkTimeout)):
                 read_on(running, 10)
-            farm.start_exporter("nobody", exported)
+            nobody(exported)
             running.reset()
             client = Client(running.stream, 10)
             client.hello(10)
             assert running._inner.port.url != at_first
-        farm.kill(farm.exporters.pop("nobody"))
 
 
 @pytest.mark.slow
-def test_a_place_with_a_pyocd_server_flashes_its_board(farm: Farm, tmp_path: Path):
+def test_a_place_with_a_pyocd_server_flashes_its_board(farm: Farm, nobody: Callable[[dict], None], tmp_path: Path):
     pytest.importorskip("pyocd")
     with in_use(tmp_path / "bench") as virtual, plugged(virtual) as board, contextlib.ExitStack() as stack:
         server = Server(board)
@@ -314,13 +319,10 @@ def test_a_place_with_a_pyocd_server_flashes_its_board(farm: Farm, tmp_path: Pat
         line = stack.enter_context(served("socket"))
         stack.enter_context(wired(line, near))
         port = int(line.url.rpartition(":")[2])
-        farm.start_exporter("nobody", {
-            "bare": {
-                "NetworkSerialPort": {"host": "127.0.0.1", "port": port, "protocol": "raw"},
-                "pyocd": {"cls": "NetworkService", "address": "127.0.0.1", "port": server.port, "username": ""},
-            },
+        nobody({
+            "NetworkSerialPort": {"host": "127.0.0.1", "port": port, "protocol": "raw"},
+            "pyocd": {"cls": "NetworkService", "address": "127.0.0.1", "port": server.port, "username": ""},
         })  # fmt: skip
-        stack.callback(lambda: farm.kill(farm.exporters.pop("nobody")))
         image = built(tmp_path)
         with Labgrid().run(image, microbit(), settings(farm, place="bare")) as running:
             assert reads(running.stream, b"hello\n")

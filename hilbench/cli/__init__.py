@@ -8,9 +8,10 @@ import sys
 import click
 
 from hilbench import __version__
+from hilbench.cli.boards import boards
 from hilbench.cli.build import build
 from hilbench.cli.doctor import doctor
-from hilbench.cli.lists import boards, frameworks, suites
+from hilbench.cli.lists import frameworks, suites
 from hilbench.cli.new import new
 from hilbench.cli.schema import schema
 from hilbench.cli.tune import tune

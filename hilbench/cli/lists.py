@@ -1,11 +1,10 @@
-"""`hilbench boards`, `suites` and `frameworks`: what there is, and what of it can be used here."""
+"""`hilbench suites` and `frameworks`: what there is, and what of it can be used here."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,66 +12,12 @@ import click
 
 from hilbench import catalog, plugins
 from hilbench.catalog.board import Board
-from hilbench.catalog.document import shown
 from hilbench.cli.output import json_option, place_options, print_json, print_table
-from hilbench.errors import CatalogError, HilbenchError, ModelError, Unavailable
+from hilbench.errors import HilbenchError, ModelError, Unavailable
 from hilbench.frameworks.base import Framework, Model, Request, Support
 from hilbench.selection import FrameworkChoice, find_places, parse_frameworks
-from hilbench.targets.base import Target
 
 _HASH = re.compile("[0-9a-f]{64}")
-
-
-@click.command()
-@json_option
-def boards(as_json: bool) -> None:
-    """List the boards, and whether each can be run here."""
-    known = catalog.boards()
-    rows, errors = [], list(known.broken().values())
-    for name, board in known.good().items():
-        try:
-            rows.append(_board_row(board, known))
-        except CatalogError as error:  # nobody can stand in for it
-            errors.append(CatalogError(error.what, where=shown(known.paths[name][0]), hint=error.hint))
-    if as_json:
-        print_json(rows)
-    else:
-        _print_boards(rows)
-    for wrong in errors:
-        click.echo(f"error: {wrong}", err=True)
-    if errors:
-        sys.exit(CatalogError.exit_code)
-
-
-def _print_boards(rows: list[dict[str, Any]]) -> None:
-    print_table(
-        ("board", "alias", "core", "clock", "what it is", "targets"),
-        [
-            (row["id"], ", ".join(row["aliases"]), row["core"], _mhz(row["clock_hz"]), row["name"],
-             "; ".join(f"{name}: {state}" for name, state in row["targets"].items()))
-            for row in rows
-        ],
-    )  # fmt: skip
-
-
-def _board_row(board: Board, known: Mapping[str, Board]) -> dict[str, Any]:
-    targets = {}
-    for name in board.targets:
-        stands_in = ""
-        try:
-            runs = catalog.stood_in(board, name, known)
-            stands_in = f" as {runs.stand_in}" if runs.stand_in else ""
-            target: Target = plugins.load("targets", name)()
-            here = target.available(runs, target.Settings.model_validate(runs.targets[name] or {}))
-        except Unavailable as error:
-            here = Support(False, error.what)
-        targets[name] = f"ready{stands_in}" if here.ok else here.reason
-    return {"id": board.id, "aliases": list(board.aliases), "name": board.name, "core": board.core,
-            "clock_hz": board.clock_hz, "counter": board.counter, "targets": targets}  # fmt: skip
-
-
-def _mhz(clock_hz: int | None) -> str:
-    return f"{clock_hz / 1e6:g} MHz" if clock_hz else ""
 
 
 @click.command()

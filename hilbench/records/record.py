@@ -18,12 +18,16 @@ SCHEMA: Literal["hilbench.record/1"] = "hilbench.record/1"
 
 
 class TargetFacts(Part):
-    """What the image ran on. `stand_in` names the board that stood in for the real one; `silicon`: no emulator."""
+    """What the image ran on. `stand_in` names the board that stood in for the real one; `silicon`: no emulator.
+
+    `attached` says how a real board was reached: probe, chip, serial line, and what was flashed.
+    """
 
     kind: str
     version: str
     stand_in: str | None = None
     silicon: bool = False
+    attached: dict[str, str] = Field(default_factory=dict)
 
 
 class BoardFacts(Part):

@@ -88,6 +88,13 @@ class Addressable(Protocol):
         """The device's memory."""
 
 
+@runtime_checkable
+class Described(Protocol):
+    """What a `Running` may tell besides, for the record: how the image came to be there."""
+
+    facts: dict[str, str]
+
+
 class Attached(Strict):
     """Where a board is attached to this computer: part of the `Settings` of every target that runs real boards.
 

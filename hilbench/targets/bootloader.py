@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, model_validator
 from hilbench.catalog.board import Board
 from hilbench.catalog.wiring import UsbId
 from hilbench.errors import LinkTimeout, TargetError, Unavailable, UsageError, WrongImage
-from hilbench.frameworks.base import YES, Support
+from hilbench.frameworks.base import Support
 from hilbench.targets.attach import AttachedBoard
 from hilbench.targets.base import Attached
 from hilbench.targets.loaders import uf2
@@ -83,8 +83,7 @@ class Bootloader:
             port = find_port(board, settings.port)
         except (Unavailable, UsageError) as reason:
             return Support(False, reason.what, reason.hint or "")
-        here = _loader(settings, port).available()
-        return here if not here.ok else YES
+        return _loader(settings, port).available()
 
     def version(self) -> str:
         """Return hilbench's version: which tool loads is the board's affair, and what it does is checked."""

@@ -227,7 +227,10 @@ def _only(
 def _words(ports: Sequence[AttachedPort]) -> list[str]:
     """Return what to type for each port: its serial number, its path if that is not enough."""
     numbers = [port.serial_number for port in ports]
-    return [port.serial_number if numbers.count(port.serial_number) == 1 else port.device for port in ports]
+    return [
+        number if number and numbers.count(number) == 1 else port.device
+        for number, port in zip(numbers, ports, strict=True)
+    ]
 
 
 def _told(attached: Sequence[AttachedPort]) -> str:

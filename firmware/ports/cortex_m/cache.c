@@ -3,11 +3,13 @@
 #include "cache.h"
 
 #include "cortex_m.h"
+#include "hb_port.h"
 
 #define SCB_CCR     HB_REGISTER(0xe000ed14)
 #define SCB_CCSIDR  HB_REGISTER(0xe000ed80)
 #define SCB_CSSELR  HB_REGISTER(0xe000ed84)
 #define SCB_ICIALLU HB_REGISTER(0xe000ef50)
+#define SCB_DCIMVAC HB_REGISTER(0xe000ef5c)
 #define SCB_DCISW   HB_REGISTER(0xe000ef60)
 
 #define CCR_DC          (1u << 16)
@@ -15,7 +17,8 @@
 #define CSSELR_L1_DATA  0u
 #define CCSIDR_SETS(id) ((id) >> 13 & 0x7fffu) /* less one, as the ways */
 #define CCSIDR_WAYS(id) ((id) >> 3 & 0x3ffu)
-#define DCISW_SET       5u  /* lines of 32 bytes */
+#define LINE_BYTES      32u
+#define DCISW_SET       5u  /* of lines of 32 bytes */
 #define DCISW_WAY       30u /* four ways */
 
 static void barrier(void) {
@@ -47,4 +50,13 @@ void hb_caches_on(void) {
         SCB_CCR |= CCR_DC;
         barrier();
     }
+}
+
+void hb_port_forget(void *memory, uint32_t bytes) {
+    uint32_t begin = (uint32_t)(uintptr_t)memory;
+    barrier();
+    for (uint32_t offset = 0; offset < bytes; offset += LINE_BYTES) {
+        SCB_DCIMVAC = begin + offset;
+    }
+    barrier();
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from hilbench.frameworks.base import Support
 from hilbench.images.elf import Elf
 from hilbench.targets.loadable import code_range, loadable
 from hilbench.targets.process import child
+from hilbench.targets.serial_trouble import may_not_open
 
 ERASED = b"\xff"
 _LAST_LINES = 4
@@ -79,9 +81,9 @@ class Said:
 
     @property
     def last(self) -> str:
-        """Its last words, on one line."""
+        """Its last words, on one line, without its bars of progress."""
         lines = [line.strip() for line in self.text.replace("\r", "\n").splitlines()]
-        return "; ".join([line for line in lines if line][-_LAST_LINES:])
+        return "; ".join([line for line in lines if line and not line.startswith("[")][-_LAST_LINES:])
 
 
 def run_tool(argv: Sequence[str | Path], timeout_s: float) -> Said:
@@ -95,6 +97,13 @@ def run_tool(argv: Sequence[str | Path], timeout_s: float) -> Said:
             hint="unplug the board, plug it in again, and run again",
         )
     return said
+
+
+def check_access(device: str) -> None:
+    """Raise `Unavailable` with the remedy when this user may not open a serial port, which tools tell badly."""
+    if Path(device).exists() and not os.access(device, os.R_OK | os.W_OK):
+        reason, remedy = may_not_open(device)
+        raise Unavailable(f"{device} cannot be opened: {reason}", hint=remedy)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from hilbench.errors import TargetError, Unavailable
 from hilbench.frameworks.base import YES, Support
-from hilbench.targets.loaders.base import Binary, Said, as_file, run_tool
+from hilbench.targets.loaders.base import Binary, Said, as_file, check_access, run_tool
 from hilbench.targets.ports import attached_ports
-from hilbench.targets.serial_trouble import may_not_open, users_of
+from hilbench.targets.serial_trouble import users_of
 
 VARIABLE = "HILBENCH_BOSSAC"
 CHIP = b"nRF52840"
@@ -64,9 +64,7 @@ class Bossac:
 
     def load(self, binary: Binary, place: str) -> None:
         """Erase the application, write and verify `binary`, and reset the board."""
-        if not os.access(place, os.R_OK | os.W_OK):
-            reason, remedy = may_not_open(place)
-            raise Unavailable(f"{place} cannot be opened: {reason}", hint=remedy)
+        check_access(place)
         tool = next((path for path in _candidates() if _knows_the_chip(path)), "bossac")
         name = place.removeprefix("/dev/")
         with as_file(binary) as file:

@@ -10,7 +10,7 @@ import shutil
 
 from hilbench.errors import TargetError, Unavailable
 from hilbench.frameworks.base import YES, Support
-from hilbench.targets.loaders.base import Binary, as_file, run_tool
+from hilbench.targets.loaders.base import Binary, as_file, check_access, run_tool
 from hilbench.targets.ports import Port
 
 _BAUD = 115200
@@ -47,6 +47,7 @@ class Stm32Flash:
                 f"stm32flash loads over a port of this computer, and {self._port.url} is another's",
                 hint="flash the board where it is, and use the target attach",
             )
+        check_access(self._port.url)
         said = run_tool(["stm32flash", "-b", str(_BAUD), self._port.url], _ASK_S)
         if told := _DEVICE.search(said.text):
             self._check(int(told[1], 16), told[2])
