@@ -87,10 +87,8 @@ def execute(setting: Setting, image: Image, inputs: Sequence[bytes], progress: P
                 f"sample {inference.index} gave one output in the accuracy run and another {when}",
                 hint="the model keeps state between inferences, or writes where it should not",
             )
-    energy, attached = (
-        _energy(metering, timed, board),
-        board.running.facts if isinstance(board.running, Described) else {},
-    )
+    energy = _energy(metering, timed, board)
+    attached = board.running.facts if isinstance(board.running, Described) else {}
     return Outcome(timed, outputs, energy, arena_bytes, board.stats(), tuple(board.recoveries), attached)
 
 
