@@ -29,6 +29,7 @@ from hilbench.link.protocol import Frame
 from hilbench.plan import Plan
 from hilbench.targets import labgrid, locks
 from hilbench.targets.base import Addressable
+from hilbench.targets.farm import mark
 from hilbench.targets.farm.choose import FarmPlace, find_place
 from hilbench.targets.farm.client import connected
 from hilbench.targets.labgrid import Labgrid, LabgridSettings
@@ -234,7 +235,9 @@ def test_a_board_that_its_last_user_left_off_or_hung_is_revived(
         assert not isinstance(running, Addressable)
 
 
-def test_a_reset_is_asked_of_the_agent_first(farm: Farm, powered: PoweredBoard, echo: Image):
+def test_a_reset_is_asked_of_the_agent_first(
+    farm: Farm, powered: PoweredBoard, echo: Image, monkeypatch: pytest.MonkeyPatch
+):
     powered.load(echo)
     with run(echo, farm) as running:  # lab2, by its tag; it has no power switch
         for _ in range(2):
@@ -245,11 +248,13 @@ def test_a_reset_is_asked_of_the_agent_first(farm: Farm, powered: PoweredBoard, 
             assert running.crash() is None
         assert powered.switched == []
         powered.machine.qmp.execute("stop")
+        monkeypatch.setattr(labgrid, "_ALIVE_S", 0.5)
         running.reset()
         with pytest.raises(LinkTimeout, match="does not answer"):
             Client(running.stream, 10).hello(0.3)
 
 
+@pytest.mark.slow
 def test_another_image_on_the_board_is_told_with_what_to_flash(
     farm: Farm, powered: PoweredBoard, echo: Image, image_cache: Path
 ):
@@ -379,7 +384,7 @@ def test_a_place_that_somebody_has_is_told_or_waited_for(
         assert "--hil-wait" in told.value.hint and "labgrid-client -p lab1 release --kick" in told.value.hint
         with pytest.raises(Unavailable, match="shares bench/lab1 with place lab1"), run(echo, farm, place="shares"):
             pass
-        threading.Timer(3, anns._socket.shutdown, [2]).start()
+        threading.Timer(2, anns._socket.shutdown, [2]).start()
         with run(echo, farm, place="lab1", wait_s=30) as running:
             Client(running.stream, 10).hello(10)
     assert "waiting for place lab1, which is in use by ann at" in caplog.text
@@ -455,6 +460,20 @@ def test_a_killed_run_keeps_no_place(farm: Farm, keeper_too: bool):
     assert is_gone(keeper)
 
 
+def test_a_mark_is_of_a_dead_run_where_this_computers_lock_says_so_or_it_was_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    ours = mark.made(4711)
+    _, boot, network = ours.rsplit("-", 2)
+    assert mark.found(["host/user", ours]) == ours and mark.found(["host/user"]) is None
+    assert mark.process(ours) == "4711"
+    assert mark.is_of_dead_run(ours)
+    assert not mark.is_of_dead_run(f"hilbench/process-1-{boot}-1"), "another container has locks of its own"
+    assert mark.is_of_dead_run(f"hilbench/process-1-00000000-{network}")
+    monkeypatch.setenv("LG_HOSTNAME", "ci")
+    assert not mark.is_of_dead_run(f"hilbench/process-1-00000000-{network}"), "it may be another computer's"
+
+
 @pytest.mark.slow
 def test_a_run_that_is_killed_at_any_moment_keeps_no_place(farm: Farm):
     for _ in range(12):
@@ -487,7 +506,7 @@ def test_exporter_and_coordinator_may_go_at_any_time(
                 running._farm.switch("cycle", 0)
             farm.kill(farm.coordinator)
             start = time.monotonic()
-            with pytest.raises(TargetError, match=f"the labgrid coordinator {farm.address} is gone") as told:
+            with pytest.raises(TargetError, match=f"the labgrid coordinator {farm.address} went away") as told:
                 read_on(running, 20)
             assert "run it again" in told.value.hint
         assert time.monotonic() - start < 10

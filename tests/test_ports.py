@@ -104,6 +104,8 @@ def test_nothing_attached_says_what_was_looked_for(plugged: list[ListPortInfo]):
 def test_a_board_on_an_adapter_of_the_users_own_asks_for_its_name(plugged: list[ListPortInfo]):
     told = refusal(None, real(usb=()))
     assert "takes a serial adapter of your own" in told.what and "--hil-port=/dev/ttyUSB0" in told.hint
+    plugged.append(info("/dev/ttyS0"))
+    assert "--hil-port=/dev/ttyS0," in refusal(None, real(usb=())).hint, "it has no serial number"
 
 
 @pytest.mark.parametrize("url", ["socket://bench:4000", "rfc2217://bench:4000?ign_set_control", "socket://[::1]:4000/"])

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, get_args
 import pytest
 
 from hilbench import bench, catalog, plugins
+from hilbench.attached import require_use
 from hilbench.errors import HilbenchError, Unavailable, UnsupportedModel, UsageError, nearest
 from hilbench.meters.options import parse_meter, require_silicon
 from hilbench.plan import Channel, Plan
@@ -23,6 +24,8 @@ from hilbench.selection import FrameworkChoice, Selection, find_places, parse_fr
 
 NO_BOARD = "no board chosen: --board=qemu runs it on an emulated Cortex-M4; `hilbench boards` lists all"
 
+_WHERE = ("port", "probe", "place")
+"""Settings of targets that say where a board is: each has an option."""
 _SELECTION = pytest.StashKey[Selection]()
 _STORE = pytest.StashKey[Store]()
 
@@ -50,6 +53,9 @@ def selection(config: pytest.Config) -> Selection:
                 channel=_channel(config),
                 meter=parse_meter(meter) if (meter := value(config, "hil_meter")) else None,
             )
+            for name in _WHERE:
+                typed = config.getoption(f"hil_{name}", default=None) or ()  # an ini file is for other runs too
+                require_use(name, typed, config.stash[_SELECTION].boards, catalog.boards())
             if meter:
                 for choice in config.stash[_SELECTION].boards:
                     require_silicon(plugins.load("targets", choice.target)())
@@ -69,7 +75,7 @@ def _channel(config: pytest.Config) -> Channel:
 
 def _attached(config: pytest.Config) -> dict[str, tuple[str, ...]]:
     """Return what the options say of where boards are, by the name of the target's setting."""
-    given = {name: value(config, f"hil_{name}") for name in ("port", "probe", "place")}
+    given = {name: value(config, f"hil_{name}") for name in _WHERE}
     found = {name: tuple(values) for name, values in given.items() if values}
     if wait := value(config, "hil_wait"):
         found["wait_s"] = (str(seconds(wait, "--hil-wait")),)

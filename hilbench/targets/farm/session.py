@@ -23,6 +23,7 @@ from labgrid.util.proxy import proxymanager
 from labgrid.util.ssh import sshmanager
 
 from hilbench.errors import TargetError, Unavailable
+from hilbench.targets.farm import mark
 
 DEFAULT_PORT = 20408
 PROBE = "pyocd"
@@ -33,9 +34,6 @@ _CALL_S = 15.0
 _RELEASE_S = 8.0
 _LOOK_EVERY_S = 0.1
 _TELL_EVERY_S = 1.0
-_MARK = "hilbench/process-"
-"""Begins the user that a place is also allowed to while hilbench holds it: so it can be told from one that somebody
-acquired by hand."""
 _SWITCHES = (
     "NetworkPowerPort",
     "PDUDaemonPort",
@@ -57,6 +55,7 @@ class Session:
         self._coordinator = coordinator
         self._place = ""
         self._releases = False
+        self._mark = ""
         self._call: asyncio.Future[Any] | None = None
 
     @classmethod
@@ -161,9 +160,10 @@ class Session:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             if self._labgrid.stopping.is_set():
-                return f"the labgrid coordinator {self._coordinator} is gone, so that nobody holds the place"
+                place_now = f": whose place {self._place} is now is not known" if self._place else ""
+                return f"the labgrid coordinator {self._coordinator} went away{place_now}"
             place = self._labgrid.places.get(self._place)
-            if self._releases and (place is None or place.acquired != self._me):
+            if self._mark and (place is None or place.acquired != self._me or self._mark not in place.allowed):
                 now = f"{_user(place.acquired)} has it now" if place and place.acquired else "it was released"
                 return f"place {self._place} was taken from this run: {now}"
 
@@ -172,9 +172,10 @@ class Session:
         place: Place = self._labgrid.places.get(self._place)
         if place is None:
             raise Unavailable(f"place {self._place} of the farm {self._coordinator} was deleted")
-        if place.acquired == self._me and any(user.startswith(_MARK) for user in place.allowed):
-            # Of a run that died together with its keeper: who asks for a place holds this computer's lock for it.
-            await self._release(place.name)
+        left = mark.found(place.allowed)
+        if place.acquired == self._me and left:
+            if mark.is_of_dead_run(left):  # its keeper as well: who asks for a place holds this computer's lock for it
+                await self._release(place.name)
         elif self._me in (place.acquired, *place.allowed):
             return None
         if place.acquired:
@@ -191,9 +192,10 @@ class Session:
     async def _do_acquire(self, place: Place) -> None:
         await self._labgrid.stub.AcquirePlace(pb2.AcquirePlaceRequest(placename=place.name), timeout=_CALL_S)
         self._releases = True
-        mark = pb2.AllowPlaceRequest(placename=place.name, user=f"{_MARK}{os.getppid()}")
-        await self._labgrid.stub.AllowPlace(mark, timeout=_CALL_S)
+        ours = mark.made(os.getppid())
+        await self._labgrid.stub.AllowPlace(pb2.AllowPlaceRequest(placename=place.name, user=ours), timeout=_CALL_S)
         await asyncio.wait_for(self._labgrid.sync_with_coordinator(), _CALL_S)
+        self._mark = ours
 
     async def _release(self, name: str) -> None:
         request = pb2.ReleasePlaceRequest(placename=name, fromuser=self._me)
@@ -300,8 +302,8 @@ class Session:
 
 def _holder(place: Place) -> str:
     """Return who has a place, since when, and by which process if that is one of hilbench's."""
-    process = next((user.removeprefix(_MARK) for user in place.allowed if user.startswith(_MARK)), "")
-    by = f", hilbench's process {process}" if process else ""
+    marked = mark.found(place.allowed)
+    by = f", hilbench's process {mark.process(marked)}" if marked else ""
     return f"{_user(place.acquired)} since {datetime.fromtimestamp(place.changed):%Y-%m-%d %H:%M}{by}"
 
 

@@ -83,9 +83,9 @@ class Uf2:
     def missing(self) -> Unavailable:
         """Return the error that says that there is no such drive, or that it is not mounted."""
         if self._device().exists():
-            mount = f"sudo mount -o uid=$(id -u),flush {self._device()} /mnt"
             return Unavailable(
-                f"the board's drive {self._drive} is there and not mounted", hint=f"{mount}; then run again"
+                f"the board's drive {self._drive} is there and not mounted",
+                hint=f"{self._mount_command()}; then run again",
             )
         return Unavailable(
             f"the board's boot loader does not come: there is no drive {self._drive}",
