@@ -32,6 +32,11 @@ _CONNECT_S = 10.0
 _CALL_S = 15.0
 """The coordinator gives an exporter 10 s to answer for each resource."""
 _RELEASE_S = 8.0
+_REFUSALS = (
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.INVALID_ARGUMENT,
+)
 _LOOK_EVERY_S = 0.1
 _TELL_EVERY_S = 1.0
 _SWITCHES = (
@@ -56,6 +61,7 @@ class Session:
         self._place = ""
         self._releases = False
         self._mark = ""
+        self._holds = False
         self._call: asyncio.Future[Any] | None = None
 
     @classmethod
@@ -109,15 +115,14 @@ class Session:
             waited_s = time.monotonic() - start
             if waited_s >= wait_s:
                 waited = f" after {wait_s:g} s of waiting" if wait_s else ""
-                raise Unavailable(
-                    f"place {name} of the farm {self._coordinator} {taken}{waited}",
-                    hint=f"--hil-wait=SECONDS waits longer; if nobody uses it any more: "
-                    f"labgrid-client -p {name} release --kick",
-                )
+                kick = f"; if nobody uses it any more: labgrid-client -p {name} release --kick"
+                hint = "--hil-wait=SECONDS waits longer" + (kick if self._labgrid.places[name].acquired else "")
+                raise Unavailable(f"place {name} of the farm {self._coordinator} {taken}{waited}", hint=hint)
             if waited_s - told_s >= _TELL_EVERY_S:
                 tell({"waiting": taken})
                 told_s = waited_s
             await asyncio.sleep(_LOOK_EVERY_S)
+        self._holds = True
         probe = next((entry for own, entry in self._parts() if entry.cls == "NetworkService" and own == PROBE), None)
         power = [own for own, entry in self._parts() if entry.cls in _SWITCHES]
         at = await self._reachable(probe.params["address"], probe.params["port"], probe) if probe else None
@@ -162,8 +167,9 @@ class Session:
             if self._labgrid.stopping.is_set():
                 place_now = f": whose place {self._place} is now is not known" if self._place else ""
                 return f"the labgrid coordinator {self._coordinator} went away{place_now}"
-            place = self._labgrid.places.get(self._place)
-            if self._mark and (place is None or place.acquired != self._me or self._mark not in place.allowed):
+            place = self._labgrid.places.get(self._place) if self._holds else None
+            users = (place.acquired, *place.allowed) if place else ()
+            if self._holds and (self._me not in users or (self._mark and self._mark not in users)):
                 now = f"{_user(place.acquired)} has it now" if place and place.acquired else "it was released"
                 return f"place {self._place} was taken from this run: {now}"
 
@@ -181,17 +187,18 @@ class Session:
         if place.acquired:
             return f"is in use by {_holder(place)}"
         self._check_parts(place)
+        self._releases = True
         self._call = asyncio.ensure_future(self._do_acquire(place))
         try:
             await asyncio.shield(self._call)
         except grpc.aio.AioRpcError as error:
+            # What was refused is not ours to release; of what had no answer in time nobody knows.
+            self._releases = error.code() not in _REFUSALS
             return await self._refused(place, error)
-        self._releases = True
         return None
 
     async def _do_acquire(self, place: Place) -> None:
         await self._labgrid.stub.AcquirePlace(pb2.AcquirePlaceRequest(placename=place.name), timeout=_CALL_S)
-        self._releases = True
         ours = mark.made(os.getppid())
         await self._labgrid.stub.AllowPlace(pb2.AllowPlaceRequest(placename=place.name, user=ours), timeout=_CALL_S)
         await asyncio.wait_for(self._labgrid.sync_with_coordinator(), _CALL_S)
