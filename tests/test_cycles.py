@@ -132,6 +132,17 @@ def test_the_m0plus_loop_and_its_table():
     assert model.block([Instruction(Kind.CALL, 4)], 0) == 3
 
 
+def test_the_m0s_table():
+    model = model_of("cortex-m0")
+    assert model is not None
+    branch = Instruction(Kind.BRANCH_IF, 2, branches=True)
+    assert model.block([Instruction(Kind.ALU, 2), branch], 0) + model.branch(branch, Branching(1, 1)) == 4
+    assert model.block([branch], 0) == 1
+    pop = Instruction(Kind.LOAD_MULTIPLE, 2, words=3, branches=True)
+    assert model.block([pop], 0) + model.branch(pop, Branching(1, 1)) == 4 + 3
+    assert model.block([Instruction(Kind.CALL, 4)], 0) == 4
+
+
 def test_a_branch_to_a_split_instruction_refills_a_cycle_longer(assembled):
     nop, wide = assembled("nop"), assembled("add.w r8, r8, r9; nop; b .-6")
     aligned = estimate(window(wide, 10, 10, 0x200), M4, None)
