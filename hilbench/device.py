@@ -7,6 +7,7 @@ emulator, where nothing happens by chance.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -117,7 +118,7 @@ class Device(Generic[_Run]):
         try:
             self.running.reset()
             self._stats.append(self.client.stats)
-            self.client = _client(self.setting, self.image, self.running)
+            self.client = _restarted(self.setting, self.image, self.running)
         except (LinkError, TargetError, Unavailable) as reason:
             raise TargetCrashed(
                 f"{crashed.what}\nand it could not be started again: {reason.what}", hint=reason.hint or crashed.hint
@@ -172,6 +173,17 @@ def _opened(setting: Setting, image: Image, start: AbstractContextManager[_Run])
             yield Device(setting, image, running, _client(setting, image, running))
         except (DeviceFault, LinkTimeout, LinkClosed) as failure:
             raise _crashed(failure, running, image) from None
+
+
+def _restarted(setting: Setting, image: Image, running: Running) -> Client:
+    """Say hello to a board that was reset. One that faulted may tell of it for some seconds more, and begins anew."""
+    deadline = time.monotonic() + HELLO_S
+    while True:
+        try:
+            return _client(setting, image, running)
+        except DeviceFault:
+            if time.monotonic() >= deadline:
+                raise
 
 
 def _client(setting: Setting, image: Image, running: Running) -> Client:

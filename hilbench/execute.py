@@ -96,6 +96,8 @@ def _energy(metering: Metering, timed: Timed, device: Device[Running]) -> Energy
     """Return what the meter saw. Which inference is which follows from their number since reset: one reset too many
     in between, and nobody knows."""
     energy = metering.outcome(_metered_visits(timed, device.setting.plan.board))
+    if energy.facts and isinstance(device.running, Described) and "probe" in device.running.facts:
+        energy = replace(energy, facts={**energy.facts, "debugger": "attached: a chip that is debugged draws more"})
     if energy.metrics and any(recovery.phase == _TIMING for recovery in device.recoveries):
         return Energy(missing={MISSING: "the board failed and was reset while it was metered"}, facts=energy.facts)
     return energy
@@ -154,20 +156,23 @@ def _timed(
     with metering.recording():
         while not (_stands_still(visits) or enough([visit.times for visit in visits], len(chosen), latency, board)):
             one_round = device.infer(chosen, _TIMING, repeats=latency.repeats, measure=True, recovered=warm)
-            visits += _collect(_believed(one_round, board), _TIMING, len(chosen), progress)
+            visits += _collect(_believed(one_round, device), _TIMING, len(chosen), progress)
     return warmup, tuple(visits)
 
 
-def _believed(inferences: Iterator[Inference], board: Board) -> Iterator[Inference]:
+def _believed(inferences: Iterator[Inference], device: Device[_Run]) -> Iterator[Inference]:
     """Give `inferences` on. Raises `TargetError` when one took so long that the cycle counter may have wrapped.
 
     Cycle counters have 32 bits (DWT_CYCCNT: Armv7-M ARM DDI 0403E, C1.8.8). That one wrapped shows in the time on this
     side of the line, from one answer to the next: it is longer by a whole turn of the counter.
     """
+    board = device.setting.plan.board
     turn_s = 2**32 / (board.clock_hz or 1)
-    before = time.monotonic()
+    before, recovered = time.monotonic(), len(device.recoveries)
     for inference in inferences:
         now = time.monotonic()
+        if len(device.recoveries) > recovered:  # the board was away
+            before, recovered = now, len(device.recoveries)
         counted_s = sum(part for repeat in inference.times for part in repeat) / (board.clock_hz or 1)
         if board.counter == "cycles" and counted_s > 0 and now - before - counted_s >= turn_s:
             raise TargetError(

@@ -84,16 +84,19 @@ def test_a_port_that_is_closed_to_us_names_the_group(plugged: list[ListPortInfo]
     assert finding.remedy == "sudo usermod -aG dialout $USER, then log in again"
 
 
+SERIAL_NUMBER = f"9900{os.getpid():012x}"
+
+
 @needs_qemu
 def test_the_whole_doctor_sees_a_board_with_its_probe(tmp_path: Path):
     with VirtualBench(tmp_path) as bench:
-        board = bench.plug("microbit", serial_number="9900000031864e45", usb="0d28:0204")
+        board = bench.plug("microbit", serial_number=SERIAL_NUMBER, usb="0d28:0204")
         argv = [sys.executable, "-c", "from hilbench.cli import main; main()", "doctor", "--json"]
         done = subprocess.run(argv, env=bench.environment, capture_output=True, text=True, check=False)
         findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
         port = findings[f"serial port {board.port}"]
-        assert "could be microbit" in port["found"] and "serial number '9900000031864e45'" in port["found"]
-        probe = findings["debug probe 9900000031864e45"]
+        assert "could be microbit" in port["found"] and f"serial number '{SERIAL_NUMBER}'" in port["found"]
+        probe = findings[f"debug probe {SERIAL_NUMBER}"]
         assert probe["ok"] and "could be microbit" in probe["found"]
     assert done.returncode == 0, done.stderr
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import shutil
@@ -179,6 +180,17 @@ def test_a_fault_is_told_with_its_place(machine: str, image_cache: Path, kind: i
     assert registers["pc"] == symbol(image.path, place)
     assert registers["cfsr"] & cause
     assert symbol(image.path, "hb_port_stack_bottom") < registers["sp"] < symbol(image.path, "hb_port_stack_top")
+
+
+def test_a_board_that_faulted_begins_anew_after_a_while(image_cache: Path) -> None:
+    image = make(M4, image_cache, "faults")
+    with running(image) as bench:
+        with pytest.raises(DeviceFault):
+            list(bench.client.infer([bytes([1]) + bytes(63)]))
+        with contextlib.suppress(EOFError):
+            for _ in range(600):
+                bench.machine.stream.read(0.1)  # QEMU waits for who reads what its guest tells
+        assert "the firmware reset itself" in bench.machine.crash().reason  # which ends a machine of QEMU
 
 
 @each_architecture

@@ -7,11 +7,13 @@ supply, the run sees a line that has ended, is silent, or leads to a device that
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hilbench import bench, device, execute
-from hilbench.errors import TargetCrashed, TargetError
+from hilbench.errors import DeviceReset, LinkClosed, TargetCrashed, TargetError
 from hilbench.link.client import Client, Inference
 from hilbench.plugins import load
 from hilbench.records.record import Record
@@ -148,7 +150,49 @@ def test_a_cycle_counter_that_may_have_wrapped_is_not_believed(monkeypatch: pyte
     seconds = iter([0.0, 3.0, 3.0, 14.0])
     monkeypatch.setattr(execute.time, "monotonic", lambda: next(seconds))
     inferences = (Inference(index, ((0, 960_000_000, 0),), index, b"", 0) for index in range(2))
-    believed = execute._believed(inferences, board)
+    device = SimpleNamespace(setting=SimpleNamespace(plan=SimpleNamespace(board=board)), recoveries=[])
+    believed = execute._believed(inferences, device)
     assert next(believed).index == 0
     with pytest.raises(TargetError, match=r"sample 1 took 11.0 s here and 2.0 s by the cycle counter"):
         next(believed)
+
+
+def test_the_time_that_a_board_was_away_is_no_turn_of_its_counter(monkeypatch: pytest.MonkeyPatch):
+    board = plan().board.model_copy(update={"counter": "cycles", "clock_hz": 480_000_000})
+    seconds = iter([0.0, 62.0, 62.0, 63.0, 63.0])
+    monkeypatch.setattr(execute.time, "monotonic", lambda: next(seconds))
+    device = SimpleNamespace(setting=SimpleNamespace(plan=SimpleNamespace(board=board)), recoveries=[])
+
+    def inferences() -> Iterator[Inference]:
+        device.recoveries.append("one")
+        yield Inference(0, ((0, 960_000, 0),), 0, b"", 0)
+        yield Inference(1, ((0, 960_000, 0),), 1, b"", 0)
+
+    assert len(list(execute._believed(inferences(), device))) == 2
+
+
+def test_a_board_that_was_reset_between_two_sessions_is_noticed(image_cache: Path):
+    asked = plan()
+    with Qemu().run(bench.built_image(asked).path, asked.board, QemuSettings(machine="mps2-an386")) as machine:
+        client = Client(machine.stream, timeout_s=10)
+        client.hello(within_s=10)
+        inputs = [bytes([i]) * 64 for i in range(4)]
+        assert [inference.invocation for inference in client.infer(inputs)] == [0, 1, 2, 3]
+        assert [inference.invocation for inference in client.infer(inputs[:1])] == [4]
+        machine.reset()
+        with pytest.raises(DeviceReset, match="the device was reset before sample 0"):
+            list(client.infer(inputs))
+
+
+def test_a_way_into_memory_that_is_lost_is_a_failure_to_get_over(image_cache: Path):
+    asked = plan()
+    with Qemu().run(bench.built_image(asked).path, asked.board, QemuSettings(machine="mps2-an386")) as machine:
+
+        class Unplugged:
+            def write(self, address: int, data: bytes) -> None:
+                raise TargetError("the probe is gone")
+
+        client = Client(machine.stream, timeout_s=10, memory=Unplugged())
+        client.hello(within_s=10)
+        with pytest.raises(LinkClosed, match="memory cannot be reached any more: the probe is gone"):
+            list(client.infer([bytes(64)]))

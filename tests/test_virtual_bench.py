@@ -21,7 +21,7 @@ from .virtual_bench import VirtualBench, VirtualBoard, programs
 from .virtual_bench.debugger import Debugger
 from .virtual_bench.flash_controllers import Nvmc, Stm32F4
 
-MICROBIT = "9900000031864e45"
+MICROBIT = f"9900{os.getpid():012x}"  # of this process alone: boards are locked for the whole computer
 FLASHED = {"microbit": "nrf51", "netduinoplus2": "stm32f412xg", "nrf52840": "nrf52840"}
 HELLO, CRASH, RESET = b"hello\n", b"!", b"?"
 WAIT_S = 5.0

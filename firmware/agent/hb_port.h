@@ -28,7 +28,7 @@ typedef struct {
     uint32_t r0, r1, r2, r3, r12, lr, pc, xpsr, sp, exc_return, cfsr, hfsr, mmfar, bfar;
 } hb_fault;
 
-/* The processor faulted: tells the host again and again; never returns. */
+/* The processor faulted: tells the host again and again for some seconds, then resets; never returns. */
 _Noreturn void hb_agent_fault(const hb_fault *fault);
 
 /* ---- the port, called by the agent */

@@ -14,11 +14,11 @@ import random
 import struct
 from collections.abc import Callable, Iterator, Sequence
 
-from hilbench.errors import DeviceFault, LinkError, LinkTimeout, ModelError, TargetCrashed, WrongImage
+from hilbench.errors import DeviceFault, DeviceReset, LinkError, LinkTimeout, ModelError, TargetCrashed, WrongImage
 from hilbench.link.hello import say_hello
 from hilbench.link.line import Answer, Line, LinkStats
 from hilbench.link.protocol import MAX_REPEATS, SLOTS, Block, Frame, Info, Read, Region, Start, Started
-from hilbench.link.transfer import Inference, Transfer
+from hilbench.link.transfer import POWER, Inference, Transfer
 from hilbench.targets.base import Memory, Stream
 
 __all__ = ["Client", "DeviceFault", "Inference", "LinkStats"]
@@ -41,6 +41,7 @@ class Client:
         self._memory = memory
         self._timeout_s = timeout_s
         self._info: Info | None = None
+        self._invocations = 0
 
     @property
     def stats(self) -> LinkStats:
@@ -111,6 +112,7 @@ class Client:
         self._line.send(Frame.RESET, cut=True)
         self._line.session = 0
         self._info = None
+        self._invocations = 0
 
     def _infer(
         self, info: Info, inputs: Sequence[bytes], repeats: int, measure: bool, depth: int
@@ -121,7 +123,11 @@ class Client:
             self._line, info, inputs, repeats=repeats, depth=depth, timeout_s=self._timeout_s, memory=memory
         )
         try:
-            yield from transfer.run()
+            for inference in transfer.run():
+                if inference.invocation < self._invocations:
+                    raise DeviceReset(f"the device was reset before sample {inference.index}", hint=POWER)
+                self._invocations = inference.invocation + len(inference.times)
+                yield inference
         except TargetCrashed as crash:
             message = self._message()
             raise TargetCrashed(f"{crash.what}: {message}" if message else crash.what, hint=crash.hint) from None
@@ -155,7 +161,15 @@ class Client:
         return self._info
 
     def _start(self, repeats: int, measure: bool) -> None:
-        """Begin a session of a new number, so that no frame of an older one is taken for one of this."""
+        """Begin a session of a new number, so that no frame of an older one is taken for one of this.
+
+        Raises `WrongImage` when another image has taken the place of the one that answered first.
+        """
+        if (info := say_hello(self._line, self._timeout_s)) and self._info and info.build_id != self._info.build_id:
+            raise WrongImage(
+                f"the device runs the image {info.build_id.hex()} now, and ran {self._info.build_id.hex()}",
+                hint="somebody else has put an image on it in mid-run",
+            )
         self._line.session = (self._line.session + random.randrange(0xFFFE)) % 0xFFFF + 1  # never 0, never the same
         nonce = random.getrandbits(32)
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from hilbench.errors import DeviceReset, LinkError, LinkTimeout, TargetCrashed, UnstableOutput
+from hilbench.errors import DeviceReset, LinkClosed, LinkError, LinkTimeout, TargetCrashed, TargetError, UnstableOutput
 from hilbench.link.framing import RawFrame
 from hilbench.link.hello import say_hello
 from hilbench.link.line import Line
@@ -44,6 +44,8 @@ _CRASHES: dict[int, str] = {
 }
 
 
+POWER = "a watchdog, or its power supply?"
+"""What to look at when a device began anew."""
 _LAST_TRY_S = 1.0
 """How long a device that fell silent may take to say whether it still knows the session."""
 
@@ -96,6 +98,7 @@ class Transfer:
         self._repeats = repeats
         self._depth = depth
         self._memory = memory
+        self._written: set[int] = set()  # samples whose input is in place by our own account
         self._window = Window(1 if memory else -(-info.input_bytes // info.chunk_bytes))
         self._pace = Pace(timeout_s)
         self._flights: deque[tuple[int, float]] = deque()  # number and time of DATA frames, for round trips
@@ -142,12 +145,23 @@ class Transfer:
         return self._line.send(Frame.DATA, data.pack())
 
     def _place(self, sample: int) -> int:
-        """Write the input of `sample` where the device looks for it. It is free: what was there has been released."""
+        """Write the input of `sample` where the device looks for it. It is free: what was there has been released.
+
+        It is only said again at first where the answer got lost: a device that has the input may be timing it, and
+        bytes on its line it counts, but not those in its memory.
+        """
         assert self._memory is not None
         data = self._inputs[self._carried[sample]]
-        address = self._info.input_address + sample % self._info.slots * self._info.slot_bytes
-        self._memory.write(address, data)
-        self._line.stats.bytes_placed += len(data)
+        if sample in self._written:
+            self._written.remove(sample)
+        else:
+            address = self._info.input_address + sample % self._info.slots * self._info.slot_bytes
+            try:
+                self._memory.write(address, data)
+            except TargetError as lost:
+                raise LinkClosed(f"the device's memory cannot be reached any more: {lost.what}") from None
+            self._written.add(sample)
+            self._line.stats.bytes_placed += len(data)
         return self._line.send(Frame.PLACED, Placed(sample & 0xFFFF, self._released & 0xFFFF, zlib.crc32(data)).pack())
 
     def _receive(self) -> None:
@@ -303,7 +317,7 @@ class Transfer:
                 raise LinkTimeout(f"the device stopped answering at {sample}", hint=hint)
             poll = Poll(self._released & 0xFFFF).pack()
             if not self._line.ask(Frame.POLL, poll, (Frame.ACK, Ack.unpack), _LAST_TRY_S):
-                raise DeviceReset(f"the device was reset at {sample}", hint="a watchdog, or its power supply?")
+                raise DeviceReset(f"the device was reset at {sample}", hint=POWER)
             self._pace.heard()
         if self._pace.stuck(self._repeats):
             what = "has been inferring" if self._pace.busy else "answers, but has not got on with"
