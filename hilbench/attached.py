@@ -38,7 +38,9 @@ def require_use(name: str, values: Iterable[str], boards: Iterable[Choice], know
     """Raise `UsageError` for a setting that no target of the chosen `boards` has, or for a board that nobody knows."""
     chosen = list(boards)
     for value in values:
-        board, _ = _parted(value)
+        board, word = _parted(value)
+        if not word:
+            raise UsageError(f"--hil-{name}={value}: nothing is named", hint=f"--hil-{name}=[BOARD=]{name.upper()}")
         if board and board not in known:
             raise UsageError(f"--hil-{name}={value}: there is no board '{board}'", hint=nearest(board, known))
         meant = [choice for choice in chosen if board in ("", choice.board.id)]

@@ -36,7 +36,7 @@ Progress = Callable[[str, int, int], None]
 
 _Run = TypeVar("_Run", bound=Running)
 _INFERENCE, _TIMING = "inference", "timing"
-_TOTALS = "this emulator counts instructions, but not which: no mix of them, and no cycles to estimate"
+_TOTALS = "this emulator counts instructions, but does not tell which they were"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,10 +26,11 @@ from hilbench.catalog.board import Board
 from hilbench.catalog.load import load_board
 from hilbench.device import device
 from hilbench.errors import CatalogError, DeviceFault, HilbenchError, LinkTimeout, TargetError, Unavailable, WrongImage
+from hilbench.frameworks.base import YES, Support
 from hilbench.images.image import Image
 from hilbench.link.client import Client
-from hilbench.link.framing import END, encode
-from hilbench.link.protocol import AfterReset, Frame, Hello, Reset
+from hilbench.link.framing import END, Decoder, encode
+from hilbench.link.protocol import AfterReset, Frame, Reset
 from hilbench.plan import Plan
 from hilbench.targets import bootloader
 from hilbench.targets.base import Reusable
@@ -39,12 +40,12 @@ from hilbench.targets.loaders.base import Binary, Loader
 from hilbench.targets.loaders.bossac import Bossac
 from hilbench.targets.loaders.stm32flash import Stm32Flash
 from hilbench.targets.loaders.uf2 import Uf2
-from hilbench.targets.locks import held
+from hilbench.targets.locks import held, holder
 from hilbench.targets.ports import Port
 
 from .conftest import ROOT
 from .firmware_images import make, needs_qemu, running
-from .simulated_loaders.an3155 import SystemMemory
+from .simulated_loaders.an3155 import PAGE_BYTES, SystemMemory
 from .simulated_loaders.board import Board as PoweredBoard
 from .simulated_loaders.drive import Drive, decode
 from .simulated_loaders.samba import APPLICATION, SamBa
@@ -92,17 +93,23 @@ def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drive:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry, "ANSWER_S", 0.1)
     monkeypatch.setattr(entry, "AGENT_S", 0.1)
     monkeypatch.setattr(entry, "SKETCH_S", 0.1)
 
 
 @pytest.fixture
-def stm32flash(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real program, without parity: a pseudo-terminal has none, and it checks that its settings were taken."""
+def stm32flash(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The real program, without parity: a pseudo-terminal has none, and it checks that its settings were taken.
+
+    What it was told is in the file that this is the path of.
+    """
     program = tmp_path_factory.mktemp("bin") / "stm32flash"
-    program.write_text(f'#!/bin/sh\nexec {shutil.which("stm32flash")} -m 8n1 "$@"\n')
+    told = program.with_name("told")
+    program.write_text(f'#!/bin/sh\necho "$@" >> {told}\nexec {shutil.which("stm32flash")} -m 8n1 "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    return told
 
 
 def port_info(device: str, usb: str, serial_number: str = "") -> ListPortInfo:
@@ -311,19 +318,32 @@ class Never:
     def find(self) -> str | None:
         return None
 
+    def available(self) -> Support:
+        return YES
+
+    def unit(self, place: str) -> str:
+        return self.exclusive
+
+    def load(self, binary: Binary, place: str) -> None:
+        raise AssertionError
+
     def missing(self) -> Unavailable:
         return Unavailable("it does not come", hint=self.press)
 
 
+def entering(line: Terminal, loader: Loader, own: Sequence[str] = ()) -> str:
+    with entry.entered(loader, Port(line.device, line.device), 115200, [SKETCH_USB], own) as place:
+        return place
+
+
 def test_the_frames_are_the_protocols():
     assert END + encode(Frame.RESET, 0, 0, Reset(AfterReset.BOOT_LOADER).pack()) == entry.BOOT_LOADER_FRAMES
-    assert END + encode(Frame.HELLO, 0, 0, Hello(0).pack()) == bootloader.HELLO_FRAME
 
 
 def test_the_agent_is_asked_and_then_the_person(line: Terminal, plugged: list[ListPortInfo], impatient: None):
     with pytest.raises(Unavailable, match="it does not come"):
-        entry.entered(Never(), Port(line.device, line.device), 115200, [SKETCH_USB])  # type: ignore[arg-type]
-    assert line.some(1) == entry.BOOT_LOADER_FRAMES
+        entering(line, Never())
+    assert line.some(1).endswith(entry.BOOT_LOADER_FRAMES)
 
 
 def test_a_sketch_is_touched_at_1200_baud(line: Terminal, plugged: list[ListPortInfo], impatient: None):
@@ -340,9 +360,8 @@ def test_a_sketch_is_touched_at_1200_baud(line: Terminal, plugged: list[ListPort
         ended = threading.Event()
         thread = threading.Thread(target=watch)
         thread.start()
-        loaders: Loader = Bossac([LOADER_USB])
         try:
-            place = entry.entered(loaders, Port(line.device, line.device), 115200, [SKETCH_USB])
+            place = entering(line, Bossac([LOADER_USB]))
         finally:
             ended.set()
             thread.join(5)
@@ -353,11 +372,97 @@ def test_a_sketch_is_touched_at_1200_baud(line: Terminal, plugged: list[ListPort
 def test_of_two_sketches_none_is_touched(line: Terminal, plugged: list[ListPortInfo], impatient: None):
     with terminal() as one, terminal() as two:
         before = one.baud
-        plugged += [port_info(one.device, SKETCH_USB), port_info(two.device, SKETCH_USB)]
-        with pytest.raises(Unavailable, match="does not come") as told:
-            entry.entered(Bossac([LOADER_USB]), Port(line.device, line.device), 115200, [SKETCH_USB])
+        plugged += [port_info(one.device, SKETCH_USB, "A"), port_info(two.device, SKETCH_USB)]
+        with pytest.raises(Unavailable, match=f"several boards run sketches: {one.device}.*{two.device}") as told:
+            entering(line, Bossac([LOADER_USB]))
         assert one.baud == two.baud == before
-    assert "press its reset button twice" in (told.value.hint or "")
+    assert told.value.hint == "unplug all but the one that is meant, or name the board's own: --hil-loader=A"
+
+
+def test_of_two_sketches_the_one_is_touched_whose_serial_number_was_named(
+    line: Terminal, plugged: list[ListPortInfo], impatient: None
+):
+    with terminal() as one, terminal() as two:
+        before = one.baud
+        plugged += [port_info(one.device, SKETCH_USB, "A"), port_info(two.device, SKETCH_USB, "B")]
+        with pytest.raises(Unavailable, match="and the serial number X or B"):
+            entering(line, Bossac([LOADER_USB], ["X", "B"]), ["X", "B"])
+        assert one.baud == before != two.baud
+
+
+@contextlib.contextmanager
+def answered(line: Terminal) -> Iterator[None]:
+    """Let an agent answer, which knows no way to a boot loader."""
+
+    def answer() -> None:
+        decoder = Decoder()
+        while not ended.is_set():
+            for frame in decoder.feed(line.some(0.05)):
+                if frame.type == Frame.HELLO:
+                    line.write(encode(Frame.INFO, 0, 0, frame.payload + bytes(44)))
+
+    ended = threading.Event()
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(5)
+
+
+def test_a_boot_loader_that_waits_while_the_agent_answers_is_another_boards(
+    line: Terminal, plugged: list[ListPortInfo], drive: Drive
+):
+    plugged.append(port_info("/dev/ttyACM7", LOADER_USB, "A"))
+    drive.plug()
+    with answered(line):
+        for loader, place in ((Bossac([LOADER_USB]), "/dev/ttyACM7"), (Uf2("RPI-RP2", uf2.RP2040), str(drive.folder))):
+            with pytest.raises(Unavailable, match=f"the boot loader at {place} is another board's") as told:
+                entering(line, loader)
+            assert "unplug the board" in (told.value.hint or "") and "--hil-port" in (told.value.hint or "")
+
+
+def test_a_sketch_is_not_touched_while_the_agent_answers(
+    line: Terminal, plugged: list[ListPortInfo], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(entry, "AGENT_S", 0.1)
+    with terminal() as sketch, answered(line):
+        before = sketch.baud
+        plugged.append(port_info(sketch.device, SKETCH_USB, "A"))
+        with pytest.raises(Unavailable, match="does not come"):
+            entering(line, Bossac([LOADER_USB]))
+        assert sketch.baud == before
+
+
+def test_a_boot_loader_of_another_serial_number_is_not_taken(
+    line: Terminal, plugged: list[ListPortInfo], impatient: None
+):
+    plugged.append(port_info("/dev/ttyACM7", LOADER_USB, "A"))
+    assert entering(line, Bossac([LOADER_USB], ["A"]), ["A"]) == "/dev/ttyACM7"
+    with pytest.raises(Unavailable, match="and the serial number B; not so: /dev/ttyACM7") as told:
+        entering(line, Bossac([LOADER_USB], ["B"]), ["B"])
+    assert "--hil-loader=A" in (told.value.hint or "")
+
+
+@pytest.mark.parametrize("usb", [LOADER_USB, SKETCH_USB])
+def test_the_usb_device_is_held_while_it_is_loaded(
+    line: Terminal, plugged: list[ListPortInfo], impatient: None, usb: str
+):
+    number = f"test-{os.getpid()}"
+    with terminal() as other:
+        before = other.baud
+        plugged.append(port_info(other.device, usb, number))
+        with held(number, 0), pytest.raises(Unavailable, match="in use by this process") as told:
+            entering(line, Bossac([LOADER_USB]))
+        assert other.baud == before and "--hil-loader" in (told.value.hint or "")
+        plugged[:] = [port_info(other.device, LOADER_USB, number)]
+        with entry.entered(Bossac([LOADER_USB]), Port(line.device, line.device), 115200, [SKETCH_USB]):
+            assert holder(number) is not None
+        assert holder(number) is None
+        plugged_line = Port(line.device, number)  # the line itself is on that device, and held by its own run
+        with held(number, 0), entry.entered(Bossac([LOADER_USB]), plugged_line, 115200, [SKETCH_USB]) as place:
+            assert place == other.device
 
 
 # ---- bossac
@@ -459,6 +564,21 @@ def test_stm32flash_loads_what_it_is_given(line: Terminal):
         at(line).load(CONTENT, place)
     assert chip.flash.startswith(CONTENT.data)
     assert bytes(chip.flash).endswith(b"\xaa" * 64 * 1024), "what is not needed is not erased"
+
+
+@needs_stm32flash
+@pytest.mark.parametrize("size", [1, PAGE_BYTES, PAGE_BYTES + 1, 3 * PAGE_BYTES - 2])
+def test_stm32flash_is_told_where_the_image_ends_and_erases_its_pages_only(line: Terminal, stm32flash: Path, size: int):
+    """Told the start alone, where that is the first page, versions before 0.5 may erase the whole chip."""
+    chip = SystemMemory(line)
+    binary = Binary(0x08000000, bytes(range(1, 252)) * 40)
+    binary = dataclasses.replace(binary, data=binary.data[:size])
+    with served(chip):
+        at(line).find()
+        at(line).load(binary, line.device)
+    assert f" -S 0x08000000:0x{size:x} " in stm32flash.read_text()
+    assert chip.flash.startswith(binary.data)
+    assert sorted(chip.erased) == list(range(-(-size // PAGE_BYTES)))
 
 
 @needs_stm32flash
@@ -616,6 +736,11 @@ def test_a_kind_needs_what_it_is_found_by(tmp_path: Path):
     for kind, key in (("bossac", "usb"), ("uf2", "drive")):
         with pytest.raises(CatalogError, match=f"kind '{kind}' needs '{key}'"):
             bench_board(tmp_path, f"{{kind: {kind}}}")
+    for loader, kind in (("A", "stm32flash"), ('" ,"', 'bossac, usb: ["2341:005a"]')):
+        with pytest.raises(CatalogError, match="'loader' is of kind 'bossac'"):
+            bench_board(tmp_path, f"{{kind: {kind}, loader: {loader}}}")
+    both = BootloaderSettings(kind="bossac", usb=(LOADER_USB,), loader="A, B")
+    assert both.own == ("A", "B")
 
 
 @needs_qemu

@@ -125,7 +125,7 @@ def test_digits_fits_with_room_to_spare(name: str) -> None:
 
 # ---- the SoCs' registers, by their manuals
 
-CLOCK_HFCLKSTARTED = 0x40000100
+CLOCK_HFCLKRUN, CLOCK_HFCLKSTAT = 0x40000408, 0x4000040C
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_an_nrf_runs_from_its_crystal_with_its_line_on_the_boards_pins(name: str
     board = PORTED[name]
     assert board.serial is not None
     assert soc[0x40000000] == 1  # HFCLKSTART
-    assert (CLOCK_HFCLKSTARTED, 1, 1) in soc.awaited
+    assert (CLOCK_HFCLKSTAT, 1, 1) in soc.awaited
     assert soc[0x4001E540] == (1 if board.core == "cortex-m4f" else 0)  # NVMC.ICACHECNF
     tx, rx = pins(board, board.serial.pins)
     (trigger,) = pins(board, board.trigger)
@@ -159,6 +159,51 @@ def test_an_nrf_runs_from_its_crystal_with_its_line_on_the_boards_pins(name: str
     assert soc[gpio(trigger, 0x50C)] == 1 << trigger % 32  # OUTCLR
     soc.library.hb_port_trigger(1)
     assert soc[gpio(trigger, 0x508)] & 1 << trigger % 32  # OUTSET
+
+
+@needs_cc
+@pytest.mark.parametrize("name", ["microbit", "nano33"])
+@pytest.mark.parametrize("left", [{}, {0x40000100: 1}], ids=["", "after a boot loader"])  # HFCLKSTARTED
+def test_an_nrf_without_its_crystal_tells_so_on_an_open_line(name: str, left: dict[int, int], tmp_path: Path) -> None:
+    soc = on_host(PORTED[name], tmp_path)
+    soc[CLOCK_HFCLKRUN], soc[CLOCK_HFCLKSTAT] = 1, 1 << 16  # asked for; what runs is the RC oscillator
+    for address, value in left.items():
+        soc[address] = value
+    soc.stuck = {CLOCK_HFCLKSTAT}
+    assert soc.traps()
+    assert (soc[0x40002008], soc[0x40002500]) == (1, 4)  # STARTTX, ENABLE
+    assert soc[0x40002524] == 0x01D7E000  # 115200 baud
+
+
+class WithoutClocks(Soc):
+    """An emulator: what is written to the RP2040's XOSC is gone, and nothing that is waited for comes."""
+
+    def _awaits(self, address: int, mask: int, value: int) -> None:
+        self[0x40024000] = 0
+
+
+@needs_cc
+@pytest.mark.parametrize("name", ["microbit", "nano33", "pico"])
+def test_a_port_goes_on_where_an_emulator_has_no_clocks(name: str, tmp_path: Path) -> None:
+    assert not WithoutClocks(on_host(PORTED[name], tmp_path).library).traps()
+
+
+@needs_cc
+@pytest.mark.parametrize(
+    ("stuck", "ref", "hz"),
+    [(0x40024004, 0, 6_500_000), (0x40028000, 2, 12_000_000)],
+    ids=["no crystal", "no PLL"],  # XOSC_STATUS, PLL_CS
+)
+def test_an_rp2040_whose_clock_does_not_start_tells_so_on_an_open_line(
+    stuck: int, ref: int, hz: int, tmp_path: Path
+) -> None:
+    soc = on_host(PORTED["pico"], tmp_path)
+    soc.stuck = {stuck}
+    assert soc.traps()
+    assert (soc[0x40008030], soc[0x4000803C]) == (ref, 0), "the core never leaves a clock that runs"
+    baud = hz * 4 / (soc[0x40034024] * 64 + soc[0x40034028])
+    assert baud == pytest.approx(PORTED["pico"].baud, rel=0.02)
+    assert soc[0x40034030] == 0x101  # CR: on, TX
 
 
 def gpio(pin: int, register: int) -> int:
@@ -204,9 +249,9 @@ def test_an_rp2040_runs_from_its_pll_at_the_boards_clock(name: str, soc: Soc) ->
     assert hz == PORTED[name].clock_hz
     assert soc[pll + clear + 4] & 0x29 == 0x08  # PWR: POSTDIVPD was cleared last, after PD and VCOPD
     assert [address for address, _, _ in soc.awaited] == [
-        *(0x40008044, 0x40008038),  # off the PLL: CLK_SYS_SELECTED, CLK_REF_SELECTED
+        *(0x40008044, 0x40008038, 0x4000C008),  # off the PLL: CLK_SYS_SELECTED, CLK_REF_SELECTED, RESET_DONE
         *(0x40024004, 0x40008038),  # the crystal: XOSC_STATUS, CLK_REF_SELECTED
-        *(0x4000C008, 0x40028000, 0x40008044),  # the PLL: RESET_DONE, PLL_CS, CLK_SYS_SELECTED
+        *(0x40028000, 0x40008044),  # the PLL: PLL_CS, CLK_SYS_SELECTED
     ]
     assert (soc[0x40008030], soc[0x4000803C], soc[0x40008048]) == (2, 1, 1 << 11)  # REF: crystal, SYS: PLL, PERI: SYS
     assert soc[0x4005802C] == 1 << 9 | 12  # WATCHDOG_TICK: 12 MHz / 12
@@ -233,6 +278,57 @@ def test_an_rp2040_counts_windows_of_any_length_to_the_cycle(soc: Soc, cycles: i
         us = (cycles + phase) // 125
         first, last = Instant(begin, 7), Instant((begin - cycles) % (1 << 24), 7 + us)
         assert elapsed(ctypes.byref(first), ctypes.byref(last)) == cycles
+
+
+class Cycles(ctypes.Structure):
+    _fields_ = (("cycles", ctypes.c_uint32), ("found_on", ctypes.c_bool), ("left_on", ctypes.c_bool))
+
+
+DEMCR, DWT_CTRL, DWT_CYCCNT = 0xE000EDFC, 0xE0001000, 0xE0001004
+TRCENA, CYCCNTENA = 1 << 24, 1
+
+
+def window(soc: Soc, meanwhile: dict[int, int]) -> tuple[int, bool]:
+    """Return the cycles of a window in which `meanwhile` was written to registers, and whether the clock held."""
+    begin, end = Cycles(), Cycles()
+    soc.library.hb_soc_read_clock(ctypes.byref(begin))
+    for address, value in meanwhile.items():
+        soc[address] = value
+    soc.library.hb_soc_read_clock(ctypes.byref(end))
+    soc.library.hb_soc_elapsed.restype = ctypes.c_int64
+    cycles = soc.library.hb_soc_elapsed(ctypes.byref(begin), ctypes.byref(end))
+    soc.library.hb_port_clock_held.restype = ctypes.c_bool
+    return cycles, soc.library.hb_port_clock_held()
+
+
+@needs_cc
+@pytest.mark.parametrize("name", ["nano33", "nucleo-h743zi"])
+def test_a_window_in_which_a_debugger_stopped_the_counter_is_not_believed(soc: Soc) -> None:
+    soc[DWT_CYCCNT] = 0xFFFFFFF0
+    assert window(soc, {DWT_CYCCNT: 0x10}) == (0x20, True)
+    assert window(soc, {DEMCR: 0})[1] is False
+    assert (soc[DEMCR] & TRCENA, soc[DWT_CTRL] & 1) == (TRCENA, CYCCNTENA), "on again"
+    assert window(soc, {})[1] is True, "it is told once"
+    assert window(soc, {DWT_CTRL: 0})[1] is False
+    soc[DEMCR] = soc[DWT_CTRL] = 0
+    assert window(soc, {})[1] is True, "between two windows it may stop"
+
+
+@needs_cc
+@pytest.mark.parametrize("name", ["nano33"])
+def test_an_emulator_without_a_counter_is_believed(soc: Soc) -> None:
+    nothing = Cycles(0, False, False)
+    soc.library.hb_soc_elapsed(ctypes.byref(nothing), ctypes.byref(nothing))
+    assert window(soc, {})[1] is True
+
+
+@needs_qemu
+def test_a_sample_whose_clock_was_stopped_is_measured_again(image_cache: Path) -> None:
+    with running(make("mps2-an386", image_cache, "clock_stops")) as board:
+        inputs = [bytes([k] * 64) for k in range(3)]
+        found = list(board.client.infer(inputs, depth=1))
+    assert [one.output for one in found] == [answer(data, 12) for data in inputs]
+    assert [one.invocation for one in found] == [0, 2, 3], "the second of them was run twice"
 
 
 @needs_qemu

@@ -24,12 +24,11 @@ from hilbench.catalog.board import Board
 from hilbench.errors import LinkTimeout, TargetError, Unavailable, WrongImage
 from hilbench.images.image import Image
 from hilbench.link.client import Client
-from hilbench.link.framing import END, encode
-from hilbench.link.protocol import Frame
 from hilbench.plan import Plan
 from hilbench.targets import labgrid, locks
 from hilbench.targets.base import Addressable
 from hilbench.targets.farm import mark
+from hilbench.targets.farm.address import coordinator_name
 from hilbench.targets.farm.choose import FarmPlace, find_place
 from hilbench.targets.farm.client import connected
 from hilbench.targets.labgrid import Labgrid, LabgridSettings
@@ -283,13 +282,6 @@ def test_a_line_of_bytes_alone_serves_as_well(farm: Farm, nobody: Callable[[dict
             assert len(list(client.infer([bytes(64)] * 2))) == 2
 
 
-def test_the_frame_that_asks_who_is_there_is_the_protocols():
-    assert END + encode(Frame.HELLO, 0, 0, bytes(4)) == labgrid.HELLO_FRAMES
-    assert labgrid._INFO.search(b"\0" + encode(Frame.INFO, 0, 0, bytes(48)))
-    assert labgrid._INFO.search(encode(Frame.INFO, 0, 0, b"\x01\xff" * 24))
-    assert not labgrid._INFO.search(b"\0" + encode(Frame.ACK, 1, 1, b"\x81" * 12) + LABEL)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not SER2NET, reason="no ser2net on PATH")
 def test_a_port_that_the_exporter_serves_is_found_again_after_the_exporter_was_started_again(
@@ -362,9 +354,6 @@ def test_the_example_of_the_documentation_is_a_farm(tmp_path: Path):
         farm.close()
 
 
-LABEL = b"*** Booting Zephyr OS ***\r\n"
-
-
 # Sharing
 
 
@@ -394,6 +383,51 @@ def test_two_runs_of_one_user_have_one_place_one_after_the_other(farm: Farm, pow
     powered.load(echo)
     with run(echo, farm), pytest.raises(Unavailable, match=r"lab2@.* is in use by this process"), run(echo, farm):
         pass
+
+
+def other_name(farm: Farm) -> str:
+    """Return the farm's coordinator by another of its names."""
+    names = {"127.0.0.1", "localhost"}
+    host, _, port = farm.address.rpartition(":")
+    return f"{(names - {host}).pop()}:{port}"
+
+
+def test_two_names_of_one_coordinator_are_one_lock(farm: Farm, powered: PoweredBoard, echo: Image):
+    powered.load(echo)
+    with run(echo, farm) as running:
+        with pytest.raises(Unavailable, match="is in use by this process"):
+            run(echo, farm, coordinator=other_name(farm)).__enter__()
+        Client(running.stream, 10).hello(10)
+        running._farm.check()
+
+
+def test_a_live_runs_place_is_not_taken_where_the_lock_does_not_tell(farm: Farm):
+    """Whatever its lock is called: the process that holds the place lives."""
+    with connected(farm.address) as first, connected(other_name(farm)) as second:
+        first.acquire("lab1", 0)
+        with pytest.raises(Unavailable, match=f"is in use by me at .*hilbench's process {os.getpid()}"):
+            second.acquire("lab1", 0)
+        time.sleep(0.3)
+        first.check()
+
+
+def test_a_coordinator_has_one_name_however_it_is_written(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("LG_PROXY", raising=False)
+    for written in (
+        "127.0.0.1",
+        "127.0.0.1:20408",
+        "LOCALHOST",
+        "localhost:20408",
+        "[::1]",
+        "[::ffff:127.0.0.1]:20408",
+    ):
+        assert coordinator_name(written) == "127.0.0.1:20408"
+    assert coordinator_name("localhost:7") == "127.0.0.1:7"
+    assert coordinator_name("[2001:DB8::0:1]") == "2001:db8::1:20408"
+    assert coordinator_name("no-such-host.invalid") == "no-such-host.invalid:20408"
+    assert coordinator_name("host:port") == "host:port"
+    monkeypatch.setenv("LG_PROXY", "gate")
+    assert coordinator_name("localhost") == "localhost:20408 over gate", "not this computer"
 
 
 @pytest.mark.slow
@@ -460,11 +494,19 @@ def test_a_killed_run_keeps_no_place(farm: Farm, keeper_too: bool):
     assert is_gone(keeper)
 
 
-def test_a_mark_is_of_a_dead_run_where_this_computers_lock_says_so_or_it_was_started_again(
+def test_a_mark_is_of_a_dead_run_where_its_keeper_is_gone_or_the_computer_was_started_again(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    ours = mark.made(4711)
-    _, boot, network = ours.rsplit("-", 2)
+    with subprocess.Popen(["sleep", "60"]) as keeper:
+        ours = mark.made(4711, keeper.pid)
+        head, started = ours.rsplit("-", 1)
+        assert not mark.is_of_dead_run(ours)
+        assert mark.is_of_dead_run(f"{head}-{int(started) - 1}"), "another process has its id now"
+        keeper.kill()
+        os.waitid(os.P_PID, keeper.pid, os.WEXITED | os.WNOWAIT)
+        assert mark.is_of_dead_run(ours), "a zombie holds nothing"
+    boot, network = ours.removeprefix("hilbench/process-4711-").split("-")[:2]
+    assert not mark.is_of_dead_run(f"hilbench/process-{os.getpid()}-{boot}-{network}"), "as an older hilbench has it"
     assert mark.found(["host/user", ours]) == ours and mark.found(["host/user"]) is None
     assert mark.process(ours) == "4711"
     assert mark.is_of_dead_run(ours)

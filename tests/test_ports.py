@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import socket
 import threading
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def test_two_ports_of_one_device_are_told_apart_by_their_names(plugged: list[Lis
     told = refusal("000683", real(("1366:0105",)))
     assert "belongs to several serial ports" in told.what
     assert told.hint == "--hil-port=/dev/ttyACM0 or --hil-port=/dev/ttyACM1"
-    assert find_port(real(), "/dev/ttyACM1") == Port("/dev/ttyACM1", "000683", interface="1.2")
+    assert find_port(real(), "/dev/ttyACM1") == Port("/dev/ttyACM1", "000683", interface="1.2", location="1-1")
 
 
 def test_a_link_to_a_port_is_that_port(plugged: list[ListPortInfo], tmp_path: Path):
@@ -112,7 +113,7 @@ def test_a_board_on_an_adapter_of_the_users_own_asks_for_its_name(plugged: list[
 def test_a_url_is_taken_as_it_is(plugged: list[ListPortInfo], url: str):
     port = find_port(real(), url)
     assert port.url == url and port.remote
-    assert port.unit == ("::1:4000" if "::1" in url else "bench:4000")
+    assert port.unit == ("127.0.0.1:4000" if "::1" in url else "bench:4000")
     assert refound(port, 0) is port
 
 
@@ -133,6 +134,24 @@ def test_a_wrong_url_says_what_is_wrong(url: str, words: str):
     with pytest.raises(UsageError, match=words) as error:
         find_port(real(), url)
     assert "socket://HOST:PORT" in error.value.hint
+
+
+def test_a_line_at_another_computer_has_one_unit_however_its_host_is_written(monkeypatch: pytest.MonkeyPatch):
+    known = {"lab": ["2001:db8::7", "192.0.2.9", "192.0.2.7"], "lab.example.org": ["192.0.2.7", "192.0.2.9"]}
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host: str, port: int, **how: int) -> list[tuple]:
+        return [found for one in known.get(host, [host]) for found in resolve(one, port, **how)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    def units(*hosts: str) -> set[str]:
+        return {find_port(real(), f"socket://{host}:4000").unit for host in hosts}
+
+    loopback = {"127.0.0.1:4000"}
+    assert units("localhost", "127.0.0.1", "[::1]", "127.0.1.1", "[::ffff:127.0.0.1]") == loopback
+    assert units("lab", "LAB.example.org", "192.0.2.7") == {"192.0.2.7:4000"}
+    assert units("nowhere.invalid") == {"nowhere.invalid:4000"}
 
 
 def test_which_board_a_port_could_be_is_known_by_serial_line_and_debugger():
@@ -156,6 +175,56 @@ def test_a_port_is_found_again_under_another_name(plugged: list[ListPortInfo], t
     assert refound(port, 10).url == str(after)
     plugged.append(info(str(before), "2341:805a", "066F", location="1-1:1.0"))
     assert refound(port, 0).url == str(before)  # the interface that it was
+
+
+@pytest.mark.parametrize("number", ["0001", "", None, "A5"])
+def test_one_of_two_adapters_with_one_number_stays_in_its_usb_socket(
+    plugged: list[ListPortInfo], tmp_path: Path, number: str | None
+):
+    names = [str(tmp_path / name) for name in ("ttyUSB0", "ttyUSB1")]
+    for name in names:
+        Path(name).touch()
+    link = tmp_path / "by-path"
+    link.symlink_to(names[1])
+    plugged += [info(names[n], "10c4:ea60", number, location=f"1-1.{n}") for n in range(2)]
+    port = find_port(real(), str(link))
+    assert port.unit == "usb:1-1.1" != find_port(real(), names[0]).unit
+    assert refound(port, 0).url == names[1]
+    plugged[:] = [info(names[0], "10c4:ea60", number, location="1-1.1")]  # enumerated in another order
+    assert refound(port, 0).url == names[0] and refound(port, 0).unit == port.unit
+    plugged[:] = [info(name, "10c4:ea60", number, location="1-1.0") for name in names]
+    with pytest.raises(Unavailable, match="has not come back"):
+        refound(port, 0)
+
+
+def test_a_number_that_a_second_device_has_too_is_none_from_then_on(plugged: list[ListPortInfo], tmp_path: Path):
+    names = [str(tmp_path / name) for name in ("ttyUSB0", "ttyUSB1")]
+    for name in names:
+        Path(name).touch()
+    plugged.append(info(names[1], "0403:6001", "A5", location="1-2"))
+    port = find_port(real(), "A5")
+    assert port.unit == "A5"
+    plugged[:] = [info(name, "0403:6001", "A5", location=f"1-{2 - n}") for n, name in enumerate(names)]
+    assert refound(port, 0).url == names[0], "the one in the same USB socket"
+    assert refound(port, 0).unit == "A5", "it is locked by that"
+    assert refusal("A5").hint == f"--hil-port={names[0]} or --hil-port={names[1]}"
+
+
+def test_the_lone_adapter_of_a_factory_number_is_locked_by_its_usb_socket(plugged: list[ListPortInfo]):
+    plugged.append(info("/dev/ttyUSB0", "10c4:ea60", "0001", location="1-1.2"))
+    assert find_port(real(), "0001").unit == "usb:1-1.2", "a second one may come"
+
+
+def test_a_port_of_a_device_in_a_known_usb_socket_is_that_interface(plugged: list[ListPortInfo], tmp_path: Path):
+    names = [str(tmp_path / f"ttyUSB{n}") for n in range(2)]
+    for name in names:
+        Path(name).touch()
+    port = Port(names[0], "usb:1-1", interface="1.1", location="1-1")
+    plugged.append(info(names[0], "10c4:ea70", location="1-1:1.0"))
+    with pytest.raises(Unavailable, match="has not come back"):
+        refound(port, 0)
+    plugged.append(info(names[1], "10c4:ea70", location="1-1:1.1"))
+    assert refound(port, 0).url == names[1]
 
 
 def test_a_path_that_comes_back_is_waited_for(plugged: list[ListPortInfo], tmp_path: Path):

@@ -13,15 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from hilbench.errors import TargetError, Unavailable
+from hilbench.errors import TargetCrashed, TargetError, Unavailable
 from hilbench.images.elf import Elf
 from hilbench.targets import probe
 from hilbench.targets.base import Addressable
 from hilbench.targets.debug import post_mortem
 from hilbench.targets.debug.client import Look
+from hilbench.targets.hello import answers
 from hilbench.targets.probe import Probe
 
 from .conftest import DIGITS, ROOT
+from .firmware_images import make
 from .microbit_bench import built, in_use, microbit, needs_qemu, noise, plugged, reads, settings
 from .test_process import is_gone
 
@@ -76,6 +78,8 @@ def test_an_image_is_flashed_and_starts_with_its_line_open(running, board, progr
     flash = Elf.open(program).contents()
     assert all(board.read(address, len(data)) == data for address, data in flash)
     assert f"{len(flash[0][1])} bytes in" in running.facts["flashed"]
+    told = [running.facts[name] for name in ("target", "cpuid", "probe_board_id")]
+    assert told == ["nrf51", "0x410cc200", "9900"]
     assert running.facts["probe_id"] == board.serial_number and running.facts["port"] == board.port
     running.stream.write(b"ping")
     assert reads(running.stream, b"ping")
@@ -164,6 +168,35 @@ def test_an_image_that_is_in_flash_is_started_and_not_flashed(bench, program):
             assert running.facts["flashed"] == "nothing: the image was there"
             assert reads(running.stream, b"hello\n")
             died(running, b"l", "lock-up", "a fault that nothing could handle", "pc 0x")
+
+
+def test_the_line_of_another_board_that_runs_the_same_image_is_refused(bench, image_cache):
+    image = make("microbit", image_cache, "echo").path
+    with plugged(bench) as board, plugged(bench) as other:
+        other.program(image)
+        wrong = settings(probe=board.serial_number, port=other.port)
+        with (
+            pytest.raises(TargetError, match=f"{other.port} .*is the line of another board: it answers while") as told,
+            Probe().run(image, microbit(), wrong),
+        ):
+            pass
+        assert "--hil-port" in told.value.hint
+        right = settings(probe=board.serial_number, port=board.port)
+        with Probe().run(image, microbit(), right) as running:
+            assert "line" not in running.facts, "one USB device needs no proof"
+            assert answers(running.stream, 5)
+
+
+def test_a_line_over_an_adapter_is_proven_to_be_that_of_the_chip(bench, image_cache):
+    image = make("microbit", image_cache, "echo").path
+    with plugged(bench, adapter=("10c4:ea60", "0001")) as board:
+        given = settings(probe=board.serial_number, port=board.port)
+        with Probe().run(image, microbit(), given) as running:
+            assert running.facts["line"] == "is silent while the probe halts the chip"
+            assert answers(running.stream, 5)
+        board.fault("line", silent=True)
+        with pytest.raises(TargetCrashed, match="idle: the firmware sleeps"), Probe().run(image, microbit(), given):
+            pass
 
 
 @pytest.mark.slow

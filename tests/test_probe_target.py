@@ -181,6 +181,17 @@ def test_a_chip_of_another_kind(pyocd, board):
     assert "target:" in told.value.hint
 
 
+def test_what_chip_it_is_is_read_from_the_chip(pyocd, bench, board):
+    assert (opened(pyocd, board).cpuid, opened(pyocd, board).part_id) == (0x410C_C200, "")
+    with plugged(bench, "netduinoplus2", usb="0483:374b") as stm32:
+        link = Link("stm32f412xg")  # an F405, in truth
+        assert pyocd.open(stm32.serial_number, link).part_id == "DBGMCU_IDCODE 0x10076413"
+        stm32.fault("bus_fault", address=0xE004_2000)
+        assert pyocd.open(stm32.serial_number, link).part_id == ""
+    with plugged(bench, "nrf52840", usb="2e8a:000c") as nrf52:
+        assert pyocd.open(nrf52.serial_number, Link("nrf52840")).part_id == "FICR INFO.PART 0x00052840"
+
+
 def test_a_target_that_pyocd_does_not_know(pyocd, board, tmp_path):
     with pytest.raises(Unavailable, match="knows no target 'nrf52480'") as told:
         pyocd.open(board.serial_number, Link("nrf52480"))
@@ -196,7 +207,7 @@ def test_a_chip_from_a_pack(pyocd, board, tmp_path):
     pack = tmp_path / "Some.Chips_DFP.1.0.0.pack"
     with zipfile.ZipFile(pack, "w") as archive:
         archive.writestr("Some.Chips_DFP.pdsc", PDSC)
-    assert pyocd.open(board.serial_number, Link("sc51", pack=str(pack))).part == "SC51"
+    assert pyocd.open(board.serial_number, Link("sc51", pack=str(pack))).core == "Cortex-M0"
     with pytest.raises(TargetError, match="'sc51' has no flash to program at 0x00000000"):
         pyocd.flash([(0, b"data")], CODE)
     with pytest.raises(Unavailable, match="this pack has no 'sc52'") as told:
@@ -323,6 +334,26 @@ def test_probes_to_choose_from_are_told_with_what_to_type(pyocd, bench, board):
             assert choose.find_probe(pyocd, microbit(debugger=None), None).unique_id == loose.serial_number
         with pytest.raises(Unavailable, match="no debug probe has the unique id '9900'"):
             choose.find_probe(pyocd, microbit(), "9900")
+
+
+def test_a_probe_that_is_on_another_board_is_refused_even_if_it_is_named(pyocd, bench, board, caplog):
+    nucleo = microbit(debugger=Debugger(name="ST-LINK", board_ids=("0776",)), name="Nucleo")
+    before = board.status()["transfers"]
+    with pytest.raises(Unavailable, match=r"'9900\w+' \(.*on board 9900\) is not that of a Nucleo") as told:
+        choose.find_probe(pyocd, nucleo, board.serial_number)
+    assert "`debugger: board_ids`" in told.value.hint
+    with pytest.raises(Unavailable, match="none of the debug probes is that of a Nucleo") as told:
+        choose.find_probe(pyocd, nucleo, None)
+    assert board.serial_number not in told.value.hint, "it would be refused"
+    assert board.status()["transfers"] == before
+    # Wired to a board that has no debugger, or one that does not say where it is, it is a probe like another.
+    for debugger in (None, Debugger(name="J-Link", usb=("1366:1015",))):
+        caplog.clear()
+        found = choose.find_probe(pyocd, microbit(debugger=debugger), board.serial_number)
+        assert found.unique_id == board.serial_number
+        assert bool("is it wired to this board" in caplog.text) == bool(found.board_id)
+    with plugged(bench, usb="2e8a:000c") as loose:
+        assert choose.find_probe(pyocd, nucleo, loose.serial_number).unique_id == loose.serial_number
 
 
 def test_no_probe_at_all(pyocd, board):

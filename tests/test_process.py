@@ -45,6 +45,25 @@ def is_gone(pid: int, within_s: float = 5) -> bool:
     return False
 
 
+def test_a_process_is_told_of_its_parents_end_or_is_not():
+    get = 2  # PR_GET_PDEATHSIG of linux/prctl.h
+    code = f"""
+import ctypes
+from hilbench.targets.process import end_with_parent
+now = ctypes.c_int()
+for by in (10, 0):
+    end_with_parent(by)
+    ctypes.CDLL(None).prctl({get}, ctypes.byref(now))
+    print(now.value)
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["10", "0"]
+
+
+def test_one_module_asks_to_be_told_of_its_parents_end():
+    asking = [path.name for path in Path(process.__file__).parent.rglob("*.py") if "_PR_SET_" in path.read_text()]
+    assert asking == ["process.py"]
+
+
 def is_reaped(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 

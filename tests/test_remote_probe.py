@@ -15,10 +15,12 @@ import pytest
 from hilbench.errors import TargetError, Unavailable, UsageError
 from hilbench.targets.debug import choose, client
 from hilbench.targets.debug.client import PyOcd
+from hilbench.targets.hello import answers
 from hilbench.targets.probe import Probe
 
 from .conftest import DIGITS
-from .microbit_bench import CODE, NRF51, built, in_use, microbit, needs_qemu, noise, plugged, reads, settings
+from .firmware_images import make
+from .microbit_bench import CODE, NRF51, in_use, microbit, needs_qemu, noise, plugged, settings
 from .virtual_bench import VirtualBench, VirtualBoard
 
 pytest.importorskip("pyocd")
@@ -80,11 +82,6 @@ def pyocd(bench: VirtualBench) -> Iterator[PyOcd]:
         yield pyocd
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built(tmp_path_factory.mktemp("program"))
-
-
 @contextlib.contextmanager
 def answering(says: bytes) -> Iterator[str]:
     """Give the address of something that answers each connection with `says` and ends it."""
@@ -104,15 +101,16 @@ def answering(says: bytes) -> Iterator[str]:
 
 
 def test_an_image_is_flashed_and_runs_and_goes_on_when_its_server_is_back(
-    server: Server, board: VirtualBoard, program: Path
+    server: Server, board: VirtualBoard, image_cache: Path
 ):
+    program = make("microbit", image_cache, "echo").path
     given = settings(probe=server.probe, port=board.port)
     with Probe().run(program, microbit(), given) as running:
-        assert reads(running.stream, b"hello\n")
+        assert answers(running.stream, 5)
         assert "bytes in" in running.facts["flashed"] and running.facts["probe_id"] == server.probe
-        turns = [int.from_bytes(running.memory.read(0x2000_0000, 8), "little") for _ in range(2)]
-        assert turns[0] != turns[1]
-        for another_way in (server.probe, server.probe.replace("remote", "REMOTE")):
+        running.memory.write(0x2000_3000, b"four")
+        assert running.memory.read(0x2000_3000, 4) == b"four"
+        for another_way in (server.probe, server.probe.replace("remote", "REMOTE").replace("127.0.0.1", "localhost")):
             with pytest.raises(Unavailable, match=f"{server.probe} is in use by this process"):
                 Probe().run(program, microbit(), settings(probe=another_way, port=board.port)).__enter__()
         server.kill()
@@ -122,7 +120,7 @@ def test_an_image_is_flashed_and_runs_and_goes_on_when_its_server_is_back(
         assert time.monotonic() - start < 5
         server.start()
         running.reset()
-        assert reads(running.stream, b"hello\n")
+        assert answers(running.stream, 5)
     with Probe().run(program, microbit(), given) as running:
         assert running.facts["flashed"].startswith("nothing")
 

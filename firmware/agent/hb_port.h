@@ -10,6 +10,7 @@
 #ifndef HB_PORT_H
 #define HB_PORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* ---- the agent, called by the port */
@@ -43,6 +44,10 @@ void hb_port_write(const uint8_t *bytes, uint32_t count);
  * `counter`, without the cost of the two calls. Windows do not nest. A port says how long a window may be. */
 void hb_port_start(void);
 uint64_t hb_port_stop(void);
+
+/* False if the clock was stopped in a window that has been closed since the last call, so that its time is
+ * too short. Only a port with a clock that somebody else may stop needs it. */
+bool hb_port_clock_held(void);
 
 /* Makes hb_agent_service() run once all other interrupts are done. */
 void hb_port_pend_service(void);

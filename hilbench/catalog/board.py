@@ -59,6 +59,14 @@ class Memory(Strict):
     data: Region
     stack: Bytes = 16 * 1024
 
+    @field_validator("stack")
+    @classmethod
+    def _leaves_room(cls, stack: int, info: ValidationInfo) -> int:
+        data = info.data.get("data")
+        if data and stack >= data.size:
+            raise ValueError(f"a stack of {stack} bytes leaves nothing of the {data.size} of 'data'")
+        return stack
+
     @field_validator("data")
     @classmethod
     def _apart(cls, data: Region, info: ValidationInfo) -> Region:

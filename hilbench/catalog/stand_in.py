@@ -61,4 +61,5 @@ def _moved(memory: Memory | None, to: Memory | None) -> Memory | None:
         name: Region(base=there.base, size=min(there.size, own.size))
         for name, own, there in (("code", memory.code, to.code), ("data", memory.data, to.data))
     }
-    return Memory(**regions, stack=memory.stack)
+    fits = memory.stack < regions["data"].size
+    return Memory(**regions, stack=memory.stack if fits else to.stack)

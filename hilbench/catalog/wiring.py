@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from hilbench.catalog.fields import Strict
 
-UsbId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{4}$")]
+
+def _usb_id(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", value.lower()):
+        raise ValueError("this is no VID:PID, such as '2341:005a', four hexadecimal digits each")
+    return value.lower()
+
+
+UsbId = Annotated[str, AfterValidator(_usb_id)]
 """Vendor and product of a USB device, as in `2341:805a`."""
 
 DEFAULT_BAUD = 115_200

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hilbench import __version__, resources
 from hilbench.catalog.board import Board
-from hilbench.errors import BuildError, Unavailable, UnsupportedModel
+from hilbench.errors import BuildError, CatalogError, Unavailable, UnsupportedModel, nearest
 from hilbench.frameworks.base import Emitted, Framework, Request
 from hilbench.frameworks.liveness import peak_of
 from hilbench.images import beside, host, parts
@@ -116,6 +116,7 @@ def _model_flags(emitted: Emitted) -> tuple[str, ...]:
 def _compile(toolchain: Toolchain, recipe: Recipe, emitted: Emitted, manifest: Manifest, work: Path) -> Path:
     """Write the configuration that `firmware/CMakeLists.txt` reads, run CMake, and return the ELF's path."""
     board, config, tree = recipe.board, work / "config", work / "build"
+    _require_port(board)
     config.mkdir()
     (config / "manifest.json").write_bytes(_canonical(manifest))
     (config / "hb_config.h").write_text(_config_header(board, emitted, manifest.build_id))
@@ -129,6 +130,15 @@ def _compile(toolchain: Toolchain, recipe: Recipe, emitted: Emitted, manifest: M
     )  # fmt: skip
     _run([toolchain.cmake, "--build", str(tree)], board, work)
     return _with_parts(tree / "image.elf", tree / "image.map", emitted, toolchain)
+
+
+def _require_port(board: Board) -> None:
+    """Raise `CatalogError` for a board whose port is not there."""
+    ports = sorted(header.parent.name for header in resources.FIRMWARE.glob("ports/*/soc.h"))
+    if board.port is not None and board.port.name not in ports:
+        raise CatalogError(
+            f"board {board.id}: port.name: there is no port '{board.port.name}'", hint=nearest(board.port.name, ports)
+        )
 
 
 def _with_parts(elf: Path, map_file: Path, emitted: Emitted, toolchain: Toolchain) -> Path:
@@ -195,9 +205,17 @@ def _run(argv: list[str], board: Board, work: Path) -> None:
         return
     if overflow := re.search(r"region `?(\w+)'? overflowed by (\d+) bytes", text):
         region, excess = overflow[1].lower(), int(overflow[2])
+        stack_bytes = board.memory.stack if board.memory else 0
         raise BuildError(
             f"the image does not fit {board.id}: its {region} memory is {excess:,} B too small",
-            hint="choose a smaller model, other framework options, or a larger board",
+            hint="choose a smaller model, other framework options, or a larger board"
+            + (f"; {stack_bytes:,} B of it are set aside for the model's stack" if region == "data" else ""),
+        )
+    if undefined := re.search(r"'HB_PORT_([A-Z0-9_]+)' undeclared", text):
+        name = undefined[1].lower()
+        raise BuildError(
+            f"the port of board {board.id} needs the number '{name}', and the board's file has none",
+            hint=f"add '{name}: …' to port: defines: in its file; what it means stands in firmware/ports",
         )
     wrong = [line for line in text.splitlines() if re.search(r"\berror\b|undefined reference|CMake Error", line, re.I)]
     raise BuildError("the image does not build: " + "\n  ".join(wrong[:5] or text.splitlines()[-5:]))

@@ -38,6 +38,7 @@ OPTIONS = (
     Option("--hil-port", "hil_port", "a board's serial line: device, URL or USB serial number", "list", "[BOARD=]PORT"),
     Option("--hil-probe", "hil_probe", "a board's debug probe, by its serial number", "list", "[BOARD=]ID"),
     Option("--hil-place", "hil_place", "a board's place in a labgrid farm", "list", "[BOARD=]PLACE"),
+    Option("--hil-loader", "hil_loader", "a board's boot loader, by its USB serial number", "list", "[BOARD=]ID[,ID]"),
     Option("--hil-wait", "hil_wait", "wait so many seconds for a board that is in use (600)", "string", "SECONDS"),
     Option("--hil-channel", "hil_channel", "how inputs reach the device: auto, serial or memory", "string", "CHANNEL"),
     Option(

@@ -24,7 +24,7 @@ from hilbench.selection import FrameworkChoice, Selection, find_places, parse_fr
 
 NO_BOARD = "no board chosen: --board=qemu runs it on an emulated Cortex-M4; `hilbench boards` lists all"
 
-_WHERE = ("port", "probe", "place")
+_WHERE = ("port", "probe", "place", "loader")
 """Settings of targets that say where a board is: each has an option."""
 _SELECTION = pytest.StashKey[Selection]()
 _STORE = pytest.StashKey[Store]()

@@ -63,7 +63,7 @@ _SHOWN: dict[str, tuple[str, Callable[[Metric], str]]] = {
 
 
 _UNBOUNDED = 10_000
-_MISSING = {"counts": "what ran in {} is not known but in sum, so that no cycles could be estimated"}
+_MISSING = {"counts": "no cycles of {} are estimated"}
 """How it is told that a record lacks something, where the name alone does not say it."""
 
 

@@ -22,6 +22,7 @@ from hilbench.errors import LinkTimeout, TargetError, Unavailable, UsageError, W
 from hilbench.frameworks.base import Support
 from hilbench.targets.attach import AttachedBoard
 from hilbench.targets.base import Attached
+from hilbench.targets.hello import answers
 from hilbench.targets.loaders import uf2
 from hilbench.targets.loaders.base import Binary, Loader
 from hilbench.targets.loaders.bossac import Bossac
@@ -31,16 +32,9 @@ from hilbench.targets.loaders.uf2 import Uf2
 from hilbench.targets.locks import held
 from hilbench.targets.ports import Port, find_port, refound
 
-HELLO_FRAME = bytes.fromhex("00020101010101010105f7df88a900")
-"""What an agent that runs answers to: the end of whatever half frame it holds, and a HELLO frame."""
 _BACK_S = 15.0
 _ANSWER_S = 5.0
 """An agent is ready within a second of its reset."""
-_ASK_EVERY_S = 0.2
-_QUIET_S = 0.5
-"""An agent that died tells so more often than this; one that was reset says nothing before it is asked."""
-_NOISE_BYTES = 16
-"""Any frame that matters here is longer."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +49,9 @@ class BootloaderSettings(Attached):
     touch: tuple[UsbId, ...] = Field(
         default=(), description="VID:PID of serial ports whose programs start the boot loader at 1200 baud"
     )
+    loader: str | None = Field(
+        default=None, description="of bossac: the board's USB serial numbers, as boot loader and as sketch: A or A,B"
+    )
     drive: str | None = Field(default=None, description="of uf2: the drive's label, the Board-ID in its INFO_UF2.TXT")
     family: int = Field(default=uf2.RP2040, ge=0, lt=2**32, description="of uf2: the chip's family id; else RP2040's")
     chip: int | None = Field(default=None, ge=0, lt=2**16, description="of stm32flash: the chip's device id, AN2606")
@@ -64,7 +61,14 @@ class BootloaderSettings(Attached):
         needs = {"bossac": "usb", "uf2": "drive"}.get(self.kind)
         if needs and not getattr(self, needs):
             raise ValueError(f"kind '{self.kind}' needs '{needs}'")
+        if self.loader is not None and (self.kind != "bossac" or not self.own):
+            raise ValueError("'loader' is of kind 'bossac': USB serial numbers, with commas between")
         return self
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The USB serial numbers that were named; none if any board will do."""
+        return tuple(number.strip() for number in (self.loader or "").split(",") if number.strip())
 
 
 class Bootloader:
@@ -112,8 +116,8 @@ class Bootloader:
         port = find_port(board, settings.port)
         loader = _loader(settings, port)
         with held(port.unit, settings.wait_s):
-            with held(loader.exclusive, settings.wait_s):
-                place = entered(loader, port, board.baud, settings.touch)
+            entering = entered(loader, port, board.baud, settings.touch, settings.own)
+            with held(loader.exclusive, settings.wait_s), entering as place:
                 start_s = time.monotonic()
                 loader.load(binary, place)
             _log.info("%s: loaded %d bytes in %.1f s", board.id, len(binary.data), time.monotonic() - start_s)
@@ -138,29 +142,11 @@ class LoadedBoard(AttachedBoard):
         Raises `TargetError` with what to press when there is none.
         """
         super().reset()
-        if not self._answers():
+        if not answers(self, _ANSWER_S):
             raise TargetError(
                 f"the board at {self.port} does not take a reset over its line",
                 hint=f"press its reset button, and run again; if it stays silent: {self._press}",
             )
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(EOFError, LinkTimeout):
-            if self._hears(_QUIET_S):
-                return False
-            deadline = time.monotonic() + _ANSWER_S
-            while time.monotonic() < deadline:
-                self.write(HELLO_FRAME)
-                if self._hears(_ASK_EVERY_S):
-                    return True
-        return False
-
-    def _hears(self, within_s: float) -> bool:
-        """Whether the board says more than the noise of its pins as it starts."""
-        deadline, count = time.monotonic() + within_s, 0
-        while (left_s := deadline - time.monotonic()) > 0 and count <= _NOISE_BYTES:
-            count += len(self.read(left_s))
-        return count > _NOISE_BYTES
 
 
 def _opened(port: Port, board: Board, image: Path, loader: Loader) -> LoadedBoard:
@@ -169,7 +155,7 @@ def _opened(port: Port, board: Board, image: Path, loader: Loader) -> LoadedBoar
 
 def _loader(settings: BootloaderSettings, port: Port) -> Loader:
     if settings.kind == "bossac":
-        return Bossac(settings.usb)
+        return Bossac(settings.usb, settings.own)
     if settings.kind == "uf2":
         assert settings.drive, "the settings were checked"
         return Uf2(settings.drive, settings.family)

@@ -23,12 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilbench.errors import TargetError
-from hilbench.targets.process import Child, child
+from hilbench.targets.process import Child, child, end_with_parent
 
 _START_S = 20.0
 _ALONE, _COMMON, _WANTED = b"1", b"0", b"?"
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x1000_0000, 0x4000_0000  # linux/sched.h
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1  # linux/sockios.h, linux/if.h
 _IFREQ = "16sH22x"  # struct ifreq with its flags
 
@@ -131,7 +130,7 @@ def main(fd: str, folder: str, *argv: str) -> int:
     os.chdir(folder)
     alone = _own_network()
     # From now on we see hilbench's end by `control`, and live long enough to end the program, too.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    end_with_parent(0)
     try:
         program = subprocess.Popen(argv)
     except OSError as error:

@@ -57,7 +57,7 @@ def hello(nonce: bytes) -> bytes:
 def is_answer(wire: bytes, nonce: bytes) -> bool:
     """Whether `wire`, without its end mark, is a whole INFO frame that begins with `nonce`, as in every version."""
     try:
-        frame = cobs.decode(wire)
+        frame: bytes = cobs.decode(wire)
     except cobs.DecodeError:
         return False
     body, crc = frame[:-_CRC_BYTES], frame[-_CRC_BYTES:]

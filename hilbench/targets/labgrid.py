@@ -12,7 +12,6 @@ import importlib.metadata
 import importlib.util
 import logging
 import os
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +19,12 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from hilbench.catalog.board import Board
-from hilbench.errors import LinkTimeout, TargetError, Unavailable
+from hilbench.errors import TargetError, Unavailable
 from hilbench.frameworks.base import YES, Support
+from hilbench.targets import hello
 from hilbench.targets.attach import AttachedBoard, attached
 from hilbench.targets.base import Attached, CrashReport, Memory
+from hilbench.targets.farm.address import DEFAULT_PORT, coordinator_name
 from hilbench.targets.farm.choose import find_place
 from hilbench.targets.farm.client import Farm, connected
 from hilbench.targets.locks import held
@@ -31,18 +32,12 @@ from hilbench.targets.ports import Port
 from hilbench.targets.probe import FlashedBoard, Probe, ProbeSettings, flashed
 from hilbench.targets.serial_line import SerialStream
 
-HELLO_FRAMES = bytes.fromhex("00020101010101010105f7df88a900")
-"""What asks the agent who it is: the end of whatever half frame it holds, and a HELLO frame."""
-_INFO = re.compile(rb"(?:^|\0)[^\0]\x81")
-"""How an answer to that begins: the end of a frame, a byte of COBS, and the type INFO."""
-_VARIABLE, _DEFAULT = "LG_COORDINATOR", "127.0.0.1:20408"  # as labgrid's own client has them
+_VARIABLE, _DEFAULT = "LG_COORDINATOR", f"127.0.0.1:{DEFAULT_PORT}"  # as labgrid's own client has them
 _PIP = "pip install 'hilbench[farm]'"
 _READY_S = 15.0
 """An exporter starts the server of a serial line when its place is acquired."""
 _ALIVE_S = 3.0
 """A board that runs answers within a second of its reset."""
-_ASK_EVERY_S = 0.2
-_HEARD_BYTES = 400
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +85,7 @@ class Labgrid:
             farm = stack.enter_context(connected(coordinator))
             place = find_place(board, settings.place, farm.places()).name
             # labgrid does not tell two runs of one user on one computer apart.
-            stack.enter_context(held(f"{place}@{coordinator}", settings.wait_s))
+            stack.enter_context(held(f"{place}@{coordinator_name(coordinator)}", settings.wait_s))
             farm.acquire(place, max(0.0, settings.wait_s - (time.monotonic() - start_s)))
             _log.info("%s: place %s of %s", board.id, place, coordinator)
             line = farm.line(settings.port, _READY_S)
@@ -163,14 +158,7 @@ class FarmBoard:
 
     def answers(self) -> bool:
         """Whether an agent answers now. What it says more than that is dropped."""
-        deadline, heard = time.monotonic() + _ALIVE_S, b""
-        with contextlib.suppress(EOFError, LinkTimeout):
-            while time.monotonic() < deadline:
-                self.write(HELLO_FRAMES)
-                heard = (heard + self.read(_ASK_EVERY_S))[-_HEARD_BYTES:]
-                if _INFO.search(heard):
-                    return True
-        return False
+        return hello.answers(self, _ALIVE_S)
 
     @property
     def _line(self) -> SerialStream | AttachedBoard:

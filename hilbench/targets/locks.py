@@ -149,7 +149,7 @@ def _peer(connected: socket.socket) -> Holder:
     with contextlib.suppress(OSError):
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     words = " ".join(command.decode(errors="replace").split("\0")).strip()
-    return Holder(pid, user, words[:_COMMAND_CHARACTERS])
+    return Holder(pid, user, words if len(words) <= _COMMAND_CHARACTERS else f"{words[:_COMMAND_CHARACTERS]}…")
 
 
 def _taken(unit: str, by: Holder | None, wait_s: float) -> Unavailable:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -17,6 +17,7 @@ from serial.tools import list_ports
 
 from hilbench.catalog.board import Board
 from hilbench.errors import Unavailable, UsageError, nearest
+from hilbench.targets.addresses import one_name
 
 OPTION = "--hil-port"
 REMOTE = ("socket", "rfc2217")
@@ -26,14 +27,17 @@ _LOOK_EVERY_S = 0.1
 _SCANS = 5
 _UDEV_S = 1.0
 """udev gives a new device its owner and mode within this time; who may not open it then, never may."""
+_FACTORY_NUMBERS = ("0001",)
+"""Of every CP2102 that nobody has programmed: Silicon Labs CP2102/9 data sheet, table of USB configuration data."""
 _DOCTOR = "`hilbench doctor` lists what is attached"
 
 
 @dataclass(frozen=True)
 class AttachedPort:
-    """A serial port of this computer. What its driver does not tell is empty: `usb` (VID:PID), `serial_number`.
+    """A serial port of this computer. What its driver does not tell is empty: `usb` (VID:PID), `serial_number`, …
 
-    `interface` tells the ports of one USB device apart.
+    `location` is the USB socket, such as `1-1.2`; `interface` tells the ports of one USB device apart. `shared` is
+    whether the serial number is no device's own: another one that is attached has it too, or every one of the kind.
     """
 
     device: str
@@ -41,11 +45,15 @@ class AttachedPort:
     serial_number: str = ""
     description: str = ""
     interface: str = ""
+    location: str = ""
+    shared: bool = False
 
     @property
     def unit(self) -> str:
-        """The physical thing: its USB serial number; the path of what has none."""
-        return self.serial_number or os.path.realpath(self.device)
+        """The physical thing: its USB serial number; else the USB socket that it is in; else its path."""
+        if self.serial_number and not self.shared:
+            return self.serial_number
+        return _socket(self.location) if self.location else os.path.realpath(self.device)
 
     def __str__(self) -> str:
         known = (self.description, self.usb, f"serial number '{self.serial_number}'" if self.serial_number else "")
@@ -58,7 +66,8 @@ class Port:
     """A serial line to open: `url` is a device path or a URL.
 
     `unit` names the physical thing for as long as it exists, whatever its device is called after a reset: its USB
-    serial number, else the path, or `HOST:PORT`. `interface` tells the ports of one USB device apart. `again` finds out
+    serial number where that is its own, else the USB socket that it is in (`usb:1-1.2`), else the path, or
+    `ADDRESS:PORT`. `interface` tells the ports of one USB device apart, `location` is its USB socket. `again` finds out
     within some seconds where the line is now, of one that a farm may serve elsewhere after a while.
     """
 
@@ -66,6 +75,7 @@ class Port:
     unit: str
     description: str = ""
     interface: str = ""
+    location: str = ""
     again: Callable[[float], Port] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -82,7 +92,7 @@ def attached_ports() -> tuple[AttachedPort, ...]:
     for _ in range(_SCANS):
         try:
             # Through the module, so that there is one place where attached hardware can be simulated.
-            return tuple(_attached(info) for info in sorted(list_ports.comports()))
+            return _marked([_attached(info) for info in sorted(list_ports.comports())])
         except (TypeError, ValueError, OSError):
             time.sleep(_LOOK_EVERY_S)  # pyserial stumbles over a device that is unplugged while it looks
     return ()
@@ -163,25 +173,49 @@ def _attached(info: Any) -> AttachedPort:
     usb = f"{info.vid:04x}:{info.pid:04x}" if info.vid is not None and info.pid is not None else ""
     words = dict.fromkeys(word for word in (info.manufacturer, info.product) if word)
     named = " ".join(words) or (info.description if info.description not in (None, "n/a", info.name) else "")
-    _, colon, interface = (info.location or "").partition(":")
-    return AttachedPort(info.device, usb, info.serial_number or "", named, interface if colon else "")
+    location, _, interface = (info.location or "").partition(":")
+    return AttachedPort(info.device, usb, info.serial_number or "", named, interface, location)
+
+
+def _marked(ports: Sequence[AttachedPort]) -> tuple[AttachedPort, ...]:
+    """Return the ports with `shared` set where a serial number is also that of a device in another USB socket."""
+    sockets: dict[str, set[str]] = {}
+    for one in ports:
+        sockets.setdefault(one.serial_number, set()).update([one.location] if one.location else [])
+    shared = {"", *_FACTORY_NUMBERS} | {number for number, where in sockets.items() if len(where) > 1}
+    return tuple(replace(one, shared=bool(one.serial_number) and one.serial_number in shared) for one in ports)
 
 
 def _again(port: Port, attached: Sequence[AttachedPort]) -> Port | None:
     same = [one for one in attached if one.serial_number and one.serial_number == port.unit]
+    if any(one.shared for one in same):  # by a device that has come meanwhile
+        same = [one for one in same if one.location and one.location == port.location]
     if same:
         # Of one device's several ports, the one of that interface, else the one of that name, else the first.
-        return _local(min(same, key=lambda one: (one.interface != port.interface, one.device != port.url)))
+        name = os.path.realpath(port.url)
+        found = min(same, key=lambda one: (one.interface != port.interface, os.path.realpath(one.device) != name))
+        return replace(_local(found), unit=port.unit)
+    if port.location and port.unit == _socket(port.location):
+        there = [one for one in attached if one.location == port.location]
+        known = [one for one in there if one.interface == port.interface]
+        if not known and len(there) == 1 and "" in (port.interface, there[0].interface):
+            known = there  # one port of a device that has several after a reset, or before it
+        return replace(_local(known[0]), unit=port.unit) if len(known) == 1 else None
     return port if port.unit == os.path.realpath(port.url) and Path(port.url).exists() else None
 
 
+def _socket(location: str) -> str:
+    return f"usb:{location}"
+
+
 def _local(port: AttachedPort, url: str = "") -> Port:
-    return Port(url or port.device, port.unit, port.description, port.interface)
+    return Port(url or port.device, port.unit, port.description, port.interface, port.location)
 
 
 def _remote(url: str) -> Port:
     parts = checked_url(url)
-    return Port(url, f"{parts.hostname}:{parts.port}")
+    assert parts.hostname and parts.port is not None, "the URL was checked"
+    return Port(url, one_name(parts.hostname, parts.port))
 
 
 def checked_url(url: str) -> SplitResult:
@@ -226,7 +260,7 @@ def _only(
 
 def _words(ports: Sequence[AttachedPort]) -> list[str]:
     """Return what to type for each port: its serial number, its path if that is not enough."""
-    numbers = [port.serial_number for port in ports]
+    numbers = ["" if port.shared else port.serial_number for port in ports]
     return [
         number if number and numbers.count(number) == 1 else port.device
         for number, port in zip(numbers, ports, strict=True)

@@ -18,20 +18,26 @@ from typing import Literal
 from pydantic import BaseModel, Field, field_validator
 
 from hilbench.catalog.board import Board
-from hilbench.errors import TargetError, Unavailable
+from hilbench.errors import TargetCrashed, TargetError, Unavailable
 from hilbench.frameworks.base import YES, Support
 from hilbench.images.elf import Elf
 from hilbench.targets.base import Attached, CrashReport, Memory
 from hilbench.targets.debug import choose, post_mortem
 from hilbench.targets.debug.client import Chip, Link, PyOcd, started
+from hilbench.targets.hello import answers
 from hilbench.targets.loadable import code_range, loadable
 from hilbench.targets.locks import held
-from hilbench.targets.ports import Port, attached_ports, find_port, refound
+from hilbench.targets.ports import Port, find_port, refound
 from hilbench.targets.serial_line import SerialStream, open_line
 
 RETURN_S = 15.0
 """A probe, or a board with one on it, that was unplugged or lost its power is back after a few seconds, or not soon."""
 _RETRY_EVERY_S = 0.5
+_ANSWER_S = 10.0
+"""An agent answers within a second of its reset; what is emulated on a loaded computer may need several."""
+_SILENT_S = 0.5
+_SILENT_REMOTE_S = 1.5
+"""An agent that runs answers within milliseconds, or, where a serial server is far away, within this time."""
 _PIP = "pip install 'hilbench[probe]'"
 # PARTNO of CPUID: Armv7-M ARM DDI 0403E, B3.2.3, and each core's technical reference manual.
 _CORES = {
@@ -106,7 +112,7 @@ class Probe:
 
 @contextlib.contextmanager
 def flashed(image: Path, board: Board, settings: ProbeSettings, line: Port | None = None) -> Iterator[FlashedBoard]:
-    """Do as `Probe.run`; `line` is the serial line, where it is known already."""
+    """Do as `Probe.run`; `line` is the serial line, where somebody else vouches for it: a farm does."""
     elf = Elf.open(image)
     segments = loadable(elf, board)
     pack = str(Path(settings.pack).expanduser().absolute()) if settings.pack else ""
@@ -115,10 +121,15 @@ def flashed(image: Path, board: Board, settings: ProbeSettings, line: Port | Non
         pyocd = stack.enter_context(started())
         probe = choose.find_probe(pyocd, board, settings.probe)
         port = line or _port(board, settings.port, probe.unique_id)
-        for unit in dict.fromkeys((_unit(probe.unique_id), port.unit)):
-            stack.enter_context(held(unit, settings.wait_s))
+        unit = choose.unit(probe.unique_id)
+        for one in dict.fromkeys((unit, port.unit)):
+            stack.enter_context(held(one, settings.wait_s))
         running = stack.enter_context(FlashedBoard(elf, board, probe.unique_id, link, port, pyocd))
         running.flash(segments)
+        if probe.board_id.strip("0"):
+            running.facts["probe_board_id"] = probe.board_id
+        if line is None and port.unit != unit:
+            running.prove_line()
         yield running
 
 
@@ -162,11 +173,32 @@ class FlashedBoard:
         self.facts = {
             "probe": chip.probe,
             "probe_id": chip.unique_id,
-            "chip": chip.part,
+            "target": self._link.target,
+            "cpuid": f"0x{chip.cpuid:08x}",
+            **({"part_id": chip.part_id} if chip.part_id else {}),
             "flashed": how,
         }
         self._open_line(time.monotonic() + RETURN_S)
         self._pyocd.reset()
+
+    def prove_line(self) -> None:
+        """Make sure that the line is that of the chip at the probe, and not of another board that runs this image.
+
+        While the probe halts the chip, its line is silent. The image is started again afterwards. Raises `TargetError`
+        for the line of another board, `TargetCrashed` where nothing answers at all.
+        """
+        if not answers(self._stream, _ANSWER_S):
+            raise TargetCrashed(str(self.crash()), hint=f"is {self._port} the board's line? See docs/boards.md")
+        self._pyocd.halt()
+        if answers(self._stream, _SILENT_REMOTE_S if self._port.remote else _SILENT_S):
+            self._pyocd.resume()
+            raise TargetError(
+                f"{self._port} is the line of another board: it answers while the chip at probe '{self._probe}' is "
+                "halted",
+                hint="--hil-port names the line of the board that this probe is on; `hilbench doctor` lists them",
+            )
+        self._pyocd.reset()
+        self.facts["line"] = "is silent while the probe halts the chip"
 
     def reset(self) -> None:
         """Start the image again; a probe, or a board, that was gone is waited for. `stream` may be another one then.
@@ -230,19 +262,12 @@ class FlashedBoard:
             time.sleep(_RETRY_EVERY_S)
 
 
-def _unit(probe: str) -> str:
-    """Return the name under which a probe is locked: that of its serial port, where it has one."""
-    numbers = (port.serial_number for port in attached_ports())
-    return next((number for number in numbers if number and choose.plain(number) == choose.plain(probe)), probe)
-
-
 def _port(board: Board, wanted: str | None, probe: str) -> Port:
     """Return the serial port: the one named, the one that the probe has itself, or the board's."""
     if wanted is None:
         usb = board.serial.usb if board.serial else ()
-        for port in attached_ports():
-            own = port.serial_number and choose.plain(port.serial_number) == choose.plain(probe)
-            if own and (not usb or port.usb in usb):
+        for port in choose.own_ports(probe):
+            if not usb or port.usb in usb:
                 return find_port(board, port.serial_number)
     return find_port(board, wanted)
 

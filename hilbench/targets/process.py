@@ -105,6 +105,11 @@ def free_cpu() -> Iterator[int | None]:
     yield None
 
 
+def end_with_parent(by: int) -> None:
+    """Have the kernel send this process the signal `by` when the thread that started it ends; 0: no signal."""
+    _libc.prctl(_PR_SET_PDEATHSIG, by, 0, 0, 0)
+
+
 def _start(
     argv: list[str],
     output: BinaryIO,
@@ -136,7 +141,7 @@ def _before_exec(cpu: int | None, end_by: signal.Signals) -> Callable[[], None]:
     limit = OUTPUT_LIMIT_BYTES if hard == resource.RLIM_INFINITY else min(OUTPUT_LIMIT_BYTES, hard)
 
     def prepare() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, end_by, 0, 0, 0)
+        end_with_parent(end_by)
         if os.getppid() != parent:  # it died before prctl: nobody would tell us
             os._exit(1)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

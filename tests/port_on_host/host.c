@@ -54,6 +54,10 @@ bool hb_await(const volatile uint32_t *reg, uint32_t mask, uint32_t value) {
     return (*reg & mask) == value;
 }
 
+_Noreturn void clock_does_not_start(void) {
+    __builtin_trap();
+}
+
 void hb_agent_receive(uint8_t byte) {
     host_received[host_received_count++ % sizeof host_received] = byte;
 }

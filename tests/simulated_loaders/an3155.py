@@ -26,6 +26,7 @@ class SystemMemory:
     flash: bytearray = field(default_factory=lambda: bytearray(b"\xaa" * (128 * 1024)))
     ram: dict[int, int] = field(default_factory=dict)
     synchronised: bool = False
+    erased: list[int] = field(default_factory=list)
 
     def serve(self) -> bool:
         """Answer until the host resets the chip (True), or says nothing for a second (False)."""
@@ -99,6 +100,7 @@ class SystemMemory:
             [0xFFFF] if count >= 0xFFFD else [int.from_bytes(self.terminal.read(2), "big") for _ in range(count + 1)]
         )
         self.terminal.read(1)
+        self.erased += pages
         for page in pages:
             whole = page == 0xFFFF
             at, size = (0, len(self.flash)) if whole else (page * PAGE_BYTES, PAGE_BYTES)

@@ -26,15 +26,24 @@
 #include "soc.h"
 
 #ifdef HB_SOC_DWT
-typedef uint32_t hb_instant;
+/* `found_on`: nobody had stopped the counter before the reading; `left_on`: nor is it stopped after. An
+ * emulator without a counter gives false for both. */
+typedef struct {
+    uint32_t cycles;
+    bool found_on;
+    bool left_on;
+} hb_instant;
 #endif
 
 /* Clocks to full speed, flash accelerator and caches on, RAM powered: the first C after reset. No variable
  * has its value yet, and none may be written that is not on the stack. An emulator may lack all that is
- * touched here, so nothing is waited for without end: see hb_await(). */
+ * touched here, so nothing is waited for without end: see hb_await(). Where an oscillator does not start, the
+ * SoC stays on one that it has, for hb_soc_open_line() to tell. */
 void hb_soc_start(void);
 
-/* UART and pins on, nothing received yet; from now on hb_port_write() works, and the trigger pin is low. */
+/* UART and pins on, nothing received yet; from now on hb_port_write() works, and the trigger pin is low.
+ * Ends in clock_does_not_start() where the SoC has its clocks and they are not as hb_soc_start() was to make
+ * them, with the line at its baud as near as the clock that there is lets it. */
 void hb_soc_open_line(void);
 
 /* The UART receives, and asks for its interrupt. That is enabled in the NVIC next, and raised once. */
@@ -59,5 +68,9 @@ void hb_soc_check_clock(uint64_t thousand);
 /* Waits until the bits in `mask` of a register are `value`. False, after about a million reads, if they never
  * are: on an emulator that does not have the register. */
 bool hb_await(const volatile uint32_t *reg, uint32_t mask, uint32_t value);
+
+/* The core still runs on a clock of no known frequency, so that no time would be right: an oscillator of the
+ * board is missing, or the board file names the wrong one. Traps: the report of the fault shows this name. */
+_Noreturn void clock_does_not_start(void);
 
 #endif

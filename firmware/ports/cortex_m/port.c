@@ -47,6 +47,10 @@ _Noreturn void hb_port_reset(void) {
     }
 }
 
+_Noreturn void clock_does_not_start(void) {
+    __builtin_trap();
+}
+
 bool hb_await(const volatile uint32_t *reg, uint32_t mask, uint32_t value) {
     for (uint32_t turn = 0; turn < AWAIT_TURNS; turn++) {
         if ((*reg & mask) == value) {

@@ -8,8 +8,11 @@
 #include "hb_soc.h"
 
 /* CLOCK: RM 13.2, PS "CLOCK, Registers". */
-#define CLOCK_HFCLKSTART   HB_REGISTER(0x40000000)
-#define CLOCK_HFCLKSTARTED HB_REGISTER(0x40000100)
+#define CLOCK_HFCLKSTART       HB_REGISTER(0x40000000)
+#define CLOCK_HFCLKRUN         HB_REGISTER(0x40000408)
+#define CLOCK_HFCLKSTAT        HB_REGISTER(0x4000040c)
+#define CLOCK_HFCLKSTAT_SRC    (1u << 0)
+#define CLOCK_HFCLKSTAT_SRC_XO (1u << 0)
 
 /* POWER of the nRF51: RM 12.2. Both blocks of RAM on while the chip is. */
 #define POWER_RAMON       HB_REGISTER(0x40000524)
@@ -79,9 +82,16 @@ void hb_soc_start(void) {
     POWER_RAMON |= POWER_RAMON_ONRAM;
     hb_nrf5_start_timer();
 #endif
-    /* From the crystal, for the sake of the UART: the RC oscillator is off by up to 5 % (nRF51). */
+    /* From the crystal, for the sake of all times and the UART: the RC oscillator is off by up to 5 %
+     * (nRF51). Not by the event HFCLKSTARTED, which a boot loader may have left set. */
     CLOCK_HFCLKSTART = 1;
-    hb_await(&CLOCK_HFCLKSTARTED, 1u, 1u);
+    (void)hb_await(&CLOCK_HFCLKSTAT, CLOCK_HFCLKSTAT_SRC, CLOCK_HFCLKSTAT_SRC_XO);
+}
+
+/* True on an emulator without a CLOCK, too: on silicon HFCLKRUN is 1 from the start of the crystal on. */
+static bool is_on_crystal(void) {
+    return (CLOCK_HFCLKSTAT & CLOCK_HFCLKSTAT_SRC) == CLOCK_HFCLKSTAT_SRC_XO ||
+           (CLOCK_HFCLKRUN == 0 && CLOCK_HFCLKSTAT == 0);
 }
 
 static void make_output(uint32_t pin, bool high) {
@@ -103,6 +113,9 @@ void hb_soc_open_line(void) {
     UART_BAUDRATE = (uint32_t)BAUDRATE;
     UART_ENABLE = UART_ENABLED;
     UART_STARTTX = 1;
+    if (!is_on_crystal()) {
+        clock_does_not_start();
+    }
 }
 
 void hb_soc_listen(void) {

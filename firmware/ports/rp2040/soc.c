@@ -4,8 +4,8 @@
 #include "hb_soc.h"
 
 /* DS 2.1.2: a write to the alias sets, or clears, the bits that are 1. */
-#define SET(reg)   (*(volatile uint32_t *)((uintptr_t)&(reg) + 0x2000u))
-#define CLEAR(reg) (*(volatile uint32_t *)((uintptr_t)&(reg) + 0x3000u))
+#define SET(reg)   (*(volatile uint32_t *)((uintptr_t) & (reg) + 0x2000u))
+#define CLEAR(reg) (*(volatile uint32_t *)((uintptr_t) & (reg) + 0x3000u))
 
 /* DS 2.14.3 */
 #define RESETS_RESET      HB_REGISTER(0x4000c000)
@@ -26,6 +26,9 @@
 #define XOSC_CTRL_ENABLE_1_15_MHZ (0xfabu << 12 | 0xaa0u)
 #define XOSC_STATUS_STABLE        (1u << 31)
 #define XOSC_STARTUP_1_MS         ((XOSC_HZ / 1000u + 255u) / 256u)
+
+/* DS 2.17: what the ring oscillator is about at after a reset; it may be 1.8 to 12 MHz. */
+#define ROSC_HZ 6500000u
 
 /* DS 2.18.4, and 2.18.2 for the limits: VCO 750 to 1600 MHz; 125 MHz is 12 MHz * 125 / (6 * 2). */
 #define PLL_SYS_CS        HB_REGISTER(0x40028000)
@@ -59,23 +62,24 @@ _Static_assert(PLL_VCO_HZ / (PLL_POSTDIV1 * PLL_POSTDIV2) == HB_CLOCK_HZ,
 #define CLK_PERI_ENABLE_SYS (1u << 11)
 
 /* DS 4.2.8: a PL011. Its divider is in 64ths. */
-#define UART0_DR       HB_REGISTER(0x40034000)
-#define UART0_FR       HB_REGISTER(0x40034018)
-#define UART0_IBRD     HB_REGISTER(0x40034024)
-#define UART0_FBRD     HB_REGISTER(0x40034028)
-#define UART0_LCR_H    HB_REGISTER(0x4003402c)
-#define UART0_CR       HB_REGISTER(0x40034030)
-#define UART0_IFLS     HB_REGISTER(0x40034034)
-#define UART0_IMSC     HB_REGISTER(0x40034038)
-#define FR_BUSY        (1u << 3)
-#define FR_RXFE        (1u << 4)
-#define FR_TXFF        (1u << 5)
-#define LCR_H_FEN_8N1  (1u << 4 | 3u << 5)
-#define CR_UARTEN_TXE  (1u << 0 | 1u << 8)
-#define CR_RXE         (1u << 9)
-#define IFLS_RX_EIGHTH 0u
-#define IMSC_RX_AND_RT (1u << 4 | 1u << 6) /* four bytes are here; or one, and then none for 32 bits */
-#define BAUD_64THS     ((4u * HB_CLOCK_HZ + HB_BAUD / 2u) / HB_BAUD)
+#define UART0_DR          HB_REGISTER(0x40034000)
+#define UART0_FR          HB_REGISTER(0x40034018)
+#define UART0_IBRD        HB_REGISTER(0x40034024)
+#define UART0_FBRD        HB_REGISTER(0x40034028)
+#define UART0_LCR_H       HB_REGISTER(0x4003402c)
+#define UART0_CR          HB_REGISTER(0x40034030)
+#define UART0_IFLS        HB_REGISTER(0x40034034)
+#define UART0_IMSC        HB_REGISTER(0x40034038)
+#define FR_BUSY           (1u << 3)
+#define FR_RXFE           (1u << 4)
+#define FR_TXFF           (1u << 5)
+#define LCR_H_FEN_8N1     (1u << 4 | 3u << 5)
+#define CR_UARTEN_TXE     (1u << 0 | 1u << 8)
+#define CR_RXE            (1u << 9)
+#define IFLS_RX_EIGHTH    0u
+#define IMSC_RX_AND_RT    (1u << 4 | 1u << 6) /* four bytes are here; or one, and then none for 32 bits */
+#define BAUD_64THS_OF(hz) ((4u * (hz) + HB_BAUD / 2u) / HB_BAUD)
+#define BAUD_64THS        BAUD_64THS_OF(HB_CLOCK_HZ)
 _Static_assert(BAUD_64THS >= 64u && BAUD_64THS < 65536u * 64u, "baud: the UART cannot have it");
 _Static_assert(50ull * 4u * HB_CLOCK_HZ < 51ull * BAUD_64THS * HB_BAUD &&
                    50ull * 4u * HB_CLOCK_HZ > 49ull * BAUD_64THS * HB_BAUD,
@@ -115,48 +119,82 @@ static uintptr_t rom_pointer(uintptr_t address) {
     return *(const volatile uint16_t *)address;
 }
 
-static void select(volatile uint32_t *control, const volatile uint32_t *selected, uint32_t source) {
+static bool select(volatile uint32_t *control, const volatile uint32_t *selected, uint32_t source) {
     *control = source;
-    hb_await(selected, UINT32_MAX, 1u << source);
+    return hb_await(selected, UINT32_MAX, 1u << source);
 }
 
-static void start_pll(void) {
+/* A reset of the core alone, as a debugger's, leaves it on the PLL, which is to be reset. The UART is out of
+ * reset only once it has a clock, which goes with the core's from now on. */
+static void start_anew(void) {
+    (void)select(&CLK_SYS_CTRL, &CLK_SYS_SELECTED, CLK_SYS_REF);
+    (void)select(&CLK_REF_CTRL, &CLK_REF_SELECTED, CLK_REF_ROSC);
+    CLK_PERI_CTRL = CLK_PERI_ENABLE_SYS;
     SET(RESETS_RESET) = RESET_USED;
     CLEAR(RESETS_RESET) = RESET_USED;
-    hb_await(&RESETS_RESET_DONE, RESET_USED, RESET_USED);
+    (void)hb_await(&RESETS_RESET_DONE, RESET_USED, RESET_USED);
+}
+
+/* The core would stand still on a crystal that does not oscillate. */
+static bool start_crystal(void) {
+    XOSC_STARTUP = XOSC_STARTUP_1_MS;
+    XOSC_CTRL = XOSC_CTRL_ENABLE_1_15_MHZ;
+    return hb_await(&XOSC_STATUS, XOSC_STATUS_STABLE, XOSC_STATUS_STABLE) &&
+           select(&CLK_REF_CTRL, &CLK_REF_SELECTED, CLK_REF_XOSC);
+}
+
+static bool start_pll(void) {
     PLL_SYS_CS = PLL_REFDIV;
     PLL_SYS_FBDIV_INT = PLL_FBDIV;
     CLEAR(PLL_SYS_PWR) = PLL_PWR_PD | PLL_PWR_VCOPD;
-    hb_await(&PLL_SYS_CS, PLL_CS_LOCK, PLL_CS_LOCK);
+    if (!hb_await(&PLL_SYS_CS, PLL_CS_LOCK, PLL_CS_LOCK)) {
+        return false;
+    }
     PLL_SYS_PRIM = PLL_POSTDIV1 << 16 | PLL_POSTDIV2 << 12;
     CLEAR(PLL_SYS_PWR) = PLL_PWR_POSTDIVPD;
+    return select(&CLK_SYS_CTRL, &CLK_SYS_SELECTED, CLK_SYS_AUX);
 }
 
 void hb_soc_start(void) {
-    /* A reset of the core alone, as a debugger's, leaves it on the PLL, which is to be reset. */
-    select(&CLK_SYS_CTRL, &CLK_SYS_SELECTED, CLK_SYS_REF);
-    select(&CLK_REF_CTRL, &CLK_REF_SELECTED, CLK_REF_ROSC);
-    XOSC_STARTUP = XOSC_STARTUP_1_MS;
-    XOSC_CTRL = XOSC_CTRL_ENABLE_1_15_MHZ;
-    hb_await(&XOSC_STATUS, XOSC_STATUS_STABLE, XOSC_STATUS_STABLE);
-    select(&CLK_REF_CTRL, &CLK_REF_SELECTED, CLK_REF_XOSC);
-    start_pll();
-    select(&CLK_SYS_CTRL, &CLK_SYS_SELECTED, CLK_SYS_AUX);
-    CLK_PERI_CTRL = CLK_PERI_ENABLE_SYS;
+    start_anew();
+    (void)(start_crystal() && start_pll());
     hb_rp2040_start_timers();
+}
+
+static bool is_on(uint32_t selected, uint32_t source) {
+    return selected == 1u << source;
+}
+
+/* True on an emulator without an XOSC, too: on silicon its CTRL is as start_crystal() wrote it. */
+static bool is_at_speed(void) {
+    return XOSC_CTRL == 0 || (is_on(CLK_SYS_SELECTED, CLK_SYS_AUX) && is_on(CLK_REF_SELECTED, CLK_REF_XOSC));
+}
+
+/* The UART's divider. On the ring oscillator the baud may well be one that the host cannot read; it gets no
+ * time then either. */
+static uint32_t baud_64ths(void) {
+    if (is_at_speed()) {
+        return BAUD_64THS;
+    }
+    uint32_t slow = is_on(CLK_REF_SELECTED, CLK_REF_XOSC) ? BAUD_64THS_OF(XOSC_HZ) : BAUD_64THS_OF(ROSC_HZ);
+    return slow < 64u ? 64u : slow;
 }
 
 void hb_soc_open_line(void) {
     SIO_GPIO_OUT_CLR = TRIGGER;
     SIO_GPIO_OE_SET = TRIGGER;
     IO_CTRL(HB_PORT_TRIGGER) = IO_SIO;
-    UART0_IBRD = BAUD_64THS / 64u;
-    UART0_FBRD = BAUD_64THS % 64u;
+    uint32_t divider = baud_64ths();
+    UART0_IBRD = divider / 64u;
+    UART0_FBRD = divider % 64u;
     UART0_LCR_H = LCR_H_FEN_8N1; /* takes the divider over, too */
     UART0_CR = CR_UARTEN_TXE;
     PADS(HB_PORT_UART_RX) = PADS_PULLED_UP; /* a line that is not connected is idle */
     IO_CTRL(HB_PORT_UART_TX) = IO_UART;
     IO_CTRL(HB_PORT_UART_RX) = IO_UART;
+    if (!is_at_speed()) {
+        clock_does_not_start();
+    }
 }
 
 void hb_soc_listen(void) {

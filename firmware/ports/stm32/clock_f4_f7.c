@@ -45,13 +45,13 @@ static bool raise_voltage(void) {
     return hb_await(&PWR_CSR, PWR_CSR_ODSWRDY, PWR_CSR_ODSWRDY);
 }
 
-void soc_start_pll(uint32_t accelerator) {
+void soc_start_pll(uint32_t voltage, uint32_t accelerator) {
     if (!stop_pll() || !start_hse()) {
         return;
     }
     RCC_APB1ENR |= RCC_APB1ENR_PWREN;
     (void)RCC_APB1ENR;
-    PWR_CR |= SOC_VOS_SCALE1;
+    PWR_CR = (PWR_CR & ~PWR_CR_VOS) | voltage;
     RCC_PLLCFGR = (RCC_PLLCFGR & RCC_PLLCFGR_RESERVED) | (uint32_t)SOC_PLL_M | (uint32_t)SOC_PLL_N << 6 |
                   (SOC_PLL_P / 2u - 1u) << 16 | RCC_PLLCFGR_HSE | (uint32_t)SOC_PLL_Q << 24;
     RCC_CR |= RCC_CR_PLLON;

@@ -1,8 +1,7 @@
 /* The clocks of the F4 and F7, whose RCC and PWR are alike: HSE, PLL, over-drive; limits for 2.7 to 3.6 V.
  *
- * A soc.h also defines SOC_OVERDRIVE_ABOVE_HZ, SOC_VOS_SCALE1 (of PWR_CR) and SOC_FLASH_RESETS (of
- * FLASH_ACR). From the board file: hse_hz, and hse_bypass as 1 where HSE is a clock (a Nucleo's, from its
- * ST-LINK) and no crystal. */
+ * A soc.h also defines SOC_OVERDRIVE_ABOVE_HZ and SOC_FLASH_RESETS (of FLASH_ACR). From the board file:
+ * hse_hz, and hse_bypass as 1 where HSE is a clock (a Nucleo's, from its ST-LINK) and no crystal. */
 #ifndef HB_STM32_CLOCK_F4_F7_H
 #define HB_STM32_CLOCK_F4_F7_H
 
@@ -55,6 +54,9 @@
 #define RCC_CFGR_PPRE1_DIV4  (5u << 10)
 #define RCC_CFGR_PPRE2_DIV2  (4u << 13)
 #define RCC_APB1ENR_PWREN    (1u << 28)
+#define PWR_CR_VOS           (3u << 14) /* on the F405 and F407 bit 14, and bit 15 reserved as 0 */
+#define PWR_CR_VOS_SCALE1    (3u << 14)
+#define PWR_CR_VOS_F405      (1u << 14) /* scale 1 there; scale 3 on the others */
 #define PWR_CR_ODEN          (1u << 16)
 #define PWR_CR_ODSWEN        (1u << 17)
 #define PWR_CSR_ODRDY        (1u << 16)
@@ -97,9 +99,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Sets the wait states, with `accelerator` as the other bits of FLASH_ACR, and makes the PLL the clock.
- * Leaves the SoC on HSI where it cannot. */
-void soc_start_pll(uint32_t accelerator);
+/* Sets the regulator to scale 1, which is `voltage` as PWR_CR_VOS, and the wait states, with `accelerator` as
+ * the other bits of FLASH_ACR, and makes the PLL the clock. Leaves the SoC on HSI where it cannot. */
+void soc_start_pll(uint32_t voltage, uint32_t accelerator);
 #endif
 
 #endif

@@ -5,7 +5,7 @@
 
 #define DIVIDER(hz)   ((SOC_UART_SCALE * (uint64_t)(hz) + HB_BAUD / 2u) / HB_BAUD)
 #define BAUD_OF(hz)   (SOC_UART_SCALE * (uint64_t)(hz) / DIVIDER(hz))
-#define IS_NEAR(baud) ((baud) * 100u > HB_BAUD * 98ull && (baud) * 100u < HB_BAUD * 102ull)
+#define IS_NEAR(baud) ((baud)*100u > HB_BAUD * 98ull && (baud)*100u < HB_BAUD * 102ull)
 
 _Static_assert(IS_NEAR(BAUD_OF(SOC_UART_HZ)), "the board's baud is not within 2 % of any that the UART has");
 /* "USART baud rate generation" of each manual: 16 or more, and 16 bits; LPUART 0x300 or more, and 20 bits. */
@@ -14,12 +14,6 @@ _Static_assert(SOC_UART_SCALE == 1 ? DIVIDER(SOC_UART_HZ) >= 16 && DIVIDER(SOC_U
                "the board's baud is out of the UART's reach");
 
 volatile uint32_t soc_uart_overruns;
-
-/* The SoC still runs on the clock that it has after a reset, so that no time would be right: an oscillator of
- * the board is missing, or the board file names the wrong one. The report of the fault shows this name. */
-static __attribute__((noinline, noreturn)) void clock_does_not_start(void) {
-    __builtin_trap();
-}
 
 static void set_mode(uint32_t pin, uint32_t mode) {
     uint32_t shift = 2u * PIN_NUMBER(pin);

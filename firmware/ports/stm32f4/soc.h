@@ -8,10 +8,8 @@
 #define HB_SOC_INTERRUPTS 97
 #define HB_SOC_DWT        1
 
-/* "Voltage regulator": without over-drive up to 168 MHz; the F405 and F407 have none, and one bit for the
- * scale. */
+/* "Voltage regulator": without over-drive up to 168 MHz; the F405 and F407 have none. */
 #define SOC_OVERDRIVE_ABOVE_HZ 168000000
-#define SOC_VOS_SCALE1         (HB_CLOCK_HZ > SOC_OVERDRIVE_ABOVE_HZ ? 3u << 14 : 1u << 14)
 
 /* "Flash access control register (FLASH_ACR)". */
 #define FLASH_ACR_PRFTEN (1u << 8)

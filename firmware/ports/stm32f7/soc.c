@@ -6,6 +6,6 @@
 #include "hb_soc.h"
 
 void hb_soc_start(void) {
-    soc_start_pll(0);
+    soc_start_pll(PWR_CR_VOS_SCALE1, 0);
     hb_caches_on();
 }

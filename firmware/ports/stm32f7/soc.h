@@ -10,7 +10,6 @@
 
 /* "Voltage regulator": scale 1 without over-drive up to 180 MHz. */
 #define SOC_OVERDRIVE_ABOVE_HZ 180000000
-#define SOC_VOS_SCALE1         (3u << 14)
 
 /* "Flash access control register (FLASH_ACR)". */
 #define SOC_FLASH_RESETS (1u << 11) /* ARTRST */

@@ -53,13 +53,17 @@ class Link:
 
 @dataclass(frozen=True)
 class Chip:
-    """What a probe is connected to. `cpuid` is the register of that name; `core` what pyOCD makes of it."""
+    """What a probe is connected to, as read from the chip.
+
+    `cpuid` is the register of that name; `core` what pyOCD makes of it; `part_id` the word in which its maker says
+    which part it is, with its name ('' where none is known).
+    """
 
     probe: str
     unique_id: str
-    part: str
     core: str
     cpuid: int
+    part_id: str = ""
 
 
 @dataclass(frozen=True)

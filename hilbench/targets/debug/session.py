@@ -19,7 +19,7 @@ from pyocd.probe.aggregator import PROBE_CLASSES, DebugProbeAggregator
 from pyocd.target import TARGET, normalise_target_type_name
 
 from hilbench.errors import TargetError, Unavailable, nearest
-from hilbench.targets.debug import programming
+from hilbench.targets.debug import parts, programming
 from hilbench.targets.debug.problems import CABLE, Scene, locked
 from hilbench.targets.debug.remote import RemoteProbe
 from hilbench.targets.debug.wire import NOBODYS_FOLDER
@@ -96,9 +96,9 @@ class Session:
             return {
                 "probe": found.description,
                 "unique_id": found.unique_id,
-                "part": session.target.part_number,
                 "core": core.name,
                 "cpuid": core.read32(_CPUID),
+                "part_id": parts.part_id(target, core),
             }
 
     def flash(self, segments: list[tuple[int, bytes]], code: tuple[int, int]) -> bool:

@@ -15,9 +15,13 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NETWORK = Path("/proc/self/ns/net")
 
 
-def made(process: int) -> str:
-    """Return the mark of a run on this computer: its process, the computer's boot, and its network namespace."""
-    return f"{_BEGIN}{process}-{_BOOT.read_text()[:8]}-{_NETWORK.stat().st_ino}"
+def made(process: int, keeper: int) -> str:
+    """Return the mark of a run on this computer: its process, the computer's boot, and its network namespace.
+
+    Then the process that holds the place for it (`keeper`), and when that was started: ids of processes come again.
+    """
+    here = f"{_BOOT.read_text()[:8]}-{_NETWORK.stat().st_ino}"
+    return f"{_BEGIN}{process}-{here}-{keeper}-{_started(str(keeper)) or 0}"
 
 
 def found(allowed: Iterable[str]) -> str | None:
@@ -33,9 +37,23 @@ def process(mark: str) -> str:
 def is_of_dead_run(mark: str) -> bool:
     """Whether the run that left a mark, of our user and host name, has ended. For who holds our lock for the place.
 
-    That lock reaches as far as a network namespace. A boot before ours has no runs left, unless the host name is one
-    that several computers share.
+    That lock reaches as far as a network namespace, and only if both runs know the coordinator by one address: so the
+    keeper must be gone as well, which ends no sooner than its run. A boot before ours has no runs left, unless the host
+    name is one that several computers share.
     """
-    _, boot, network = [*mark.removeprefix(_BEGIN).split("-"), "", ""][:3]
-    ours = made(0).removeprefix(_BEGIN).split("-")
-    return [boot, network] == ours[1:] or (boot != ours[1] and "LG_HOSTNAME" not in os.environ)
+    run, boot, network, keeper, started = [*mark.removeprefix(_BEGIN).split("-"), *[""] * 4][:5]
+    if boot != _BOOT.read_text()[:8]:
+        return "LG_HOSTNAME" not in os.environ
+    if network != str(_NETWORK.stat().st_ino):
+        return False
+    now = _started(keeper or run)
+    return now is None or (started != "" and now != started)
+
+
+def _started(process: str) -> str | None:
+    """Return when a process was started, in clock ticks since boot (proc(5), stat); None for one that has ended."""
+    try:
+        fields = Path(f"/proc/{int(process)}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if fields[0] in "ZX" else fields[19]

@@ -24,8 +24,8 @@ from labgrid.util.ssh import sshmanager
 
 from hilbench.errors import TargetError, Unavailable
 from hilbench.targets.farm import mark
+from hilbench.targets.farm.address import DEFAULT_PORT
 
-DEFAULT_PORT = 20408
 PROBE = "pyocd"
 """The name of a place's NetworkService that is a pyOCD server."""
 _CONNECT_S = 10.0
@@ -180,7 +180,7 @@ class Session:
             raise Unavailable(f"place {self._place} of the farm {self._coordinator} was deleted")
         left = mark.found(place.allowed)
         if place.acquired == self._me and left:
-            if mark.is_of_dead_run(left):  # its keeper as well: who asks for a place holds this computer's lock for it
+            if mark.is_of_dead_run(left):
                 await self._release(place.name)
         elif self._me in (place.acquired, *place.allowed):
             return None
@@ -199,7 +199,7 @@ class Session:
 
     async def _do_acquire(self, place: Place) -> None:
         await self._labgrid.stub.AcquirePlace(pb2.AcquirePlaceRequest(placename=place.name), timeout=_CALL_S)
-        ours = mark.made(os.getppid())
+        ours = mark.made(os.getppid(), os.getpid())
         await self._labgrid.stub.AllowPlace(pb2.AllowPlaceRequest(placename=place.name, user=ours), timeout=_CALL_S)
         await asyncio.wait_for(self._labgrid.sync_with_coordinator(), _CALL_S)
         self._mark = ours

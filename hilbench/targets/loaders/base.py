@@ -62,6 +62,9 @@ class Loader(Protocol):
         another board's.
         """
 
+    def unit(self, place: str) -> str:
+        """Return the name of the physical thing at `place`, as `hilbench.targets.locks.held` takes it."""
+
     def missing(self) -> Unavailable:
         """Return the error that says that the boot loader did not come, and what to do."""
 

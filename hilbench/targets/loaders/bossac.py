@@ -14,7 +14,7 @@ from pathlib import Path
 from hilbench.errors import TargetError, Unavailable
 from hilbench.frameworks.base import YES, Support
 from hilbench.targets.loaders.base import Binary, Said, as_file, check_access, run_tool
-from hilbench.targets.ports import attached_ports
+from hilbench.targets.loaders.own import alike, named, only
 from hilbench.targets.serial_trouble import users_of
 
 VARIABLE = "HILBENCH_BOSSAC"
@@ -27,13 +27,16 @@ _GET = f"`arduino-cli core install arduino:mbed_nano` brings it, to where it is 
 
 
 class Bossac:
-    """A board whose boot loader is a serial port with one of the USB ids `usb`."""
+    """A board whose boot loader is a serial port with one of the USB ids `usb`.
+
+    `own` are the board's USB serial numbers, where the user has named them: no other board is taken then.
+    """
 
     on_line = False
     press = "with its USB cable plugged in, press its reset button twice, quickly: its LED then fades in and out"
 
-    def __init__(self, usb: Sequence[str]) -> None:
-        self._usb = tuple(usb)
+    def __init__(self, usb: Sequence[str], own: Sequence[str] = ()) -> None:
+        self._usb, self._own = tuple(usb), tuple(own)
         self.exclusive = f"boot loaders {' '.join(usb)}"
 
     def available(self) -> Support:
@@ -47,19 +50,22 @@ class Bossac:
 
     def find(self) -> str | None:
         """Return the device of the boot loader's port."""
-        ports = [port for port in attached_ports() if port.usb in self._usb]
-        if len(ports) > 1:
-            raise Unavailable(
-                f"several boards wait in their boot loaders: {', '.join(map(str, ports))}",
-                hint="press reset on all but the one that is meant, or unplug them",
-            )
-        return ports[0].device if ports else None
+        port = only(self._usb, self._own, "wait in their boot loaders")
+        return port.device if port else None
+
+    def unit(self, place: str) -> str:
+        """Return the USB serial number of the port at `place`, or its path."""
+        units = [port.unit for port in alike(self._usb) if port.device == place]
+        return units[0] if units else os.path.realpath(place)
 
     def missing(self) -> Unavailable:
         """Return the error that says that no such port came."""
+        ids, others = " or ".join(self._usb), alike(self._usb)
+        number = f" and the serial number {' or '.join(self._own)}" if self._own else ""
+        seen = f"; not so: {', '.join(map(str, others))}" if others else ""
         return Unavailable(
-            f"the board's boot loader does not come: no serial port has the USB id {' or '.join(self._usb)}",
-            hint=f"{self.press}; then run again",
+            f"the board's boot loader does not come: no serial port has the USB id {ids}{number}{seen}",
+            hint=f"{self.press}; then run again{named(others)}",
         )
 
     def load(self, binary: Binary, place: str) -> None:

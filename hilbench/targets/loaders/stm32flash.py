@@ -65,6 +65,10 @@ class Stm32Flash:
             f"the boot loader at {self._port} cannot be used: {said.last}", hint=f"{self.press}; run again"
         )
 
+    def unit(self, place: str) -> str:
+        """Return the line's own name."""
+        return self._port.unit
+
     def missing(self) -> Unavailable:
         """Return the error that says that nobody answers as a boot loader does."""
         return Unavailable(
@@ -75,7 +79,9 @@ class Stm32Flash:
     def load(self, binary: Binary, place: str) -> None:
         """Erase the pages that are needed, write and verify `binary`, and reset the board."""
         limit_s = _LOAD_S + len(binary.data) * _BITS / _BAUD
-        options = ["-b", str(_BAUD), "-c", "-v", "-S", f"0x{binary.base:08x}", "-R"]
+        # Without a length, older ones than 0.5 may erase the whole chip where the image begins at its first page.
+        where = f"0x{binary.base:08x}:0x{len(binary.data):x}"
+        options = ["-b", str(_BAUD), "-c", "-v", "-S", where, "-R"]
         with as_file(binary) as file:
             said = run_tool(["stm32flash", *options, "-w", file, place], limit_s)
         if "Failed to verify" in said.text:

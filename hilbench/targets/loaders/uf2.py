@@ -80,6 +80,10 @@ class Uf2:
             )
         return folders[0] if folders else None
 
+    def unit(self, place: str) -> str:
+        """Return the drive's name: who has that has all drives of the kind."""
+        return self.exclusive
+
     def missing(self) -> Unavailable:
         """Return the error that says that there is no such drive, or that it is not mounted."""
         if self._device().exists():
