@@ -187,13 +187,14 @@ def test_the_line_of_another_board_that_runs_the_same_image_is_refused(bench, im
             assert answers(running.stream, 5)
 
 
-def test_a_line_over_an_adapter_is_proven_to_be_that_of_the_chip(bench, image_cache):
+def test_a_line_over_an_adapter_is_proven_to_be_that_of_the_chip(bench, image_cache, monkeypatch):
     image = make("microbit", image_cache, "echo").path
     with plugged(bench, adapter=("10c4:ea60", "0001")) as board:
         given = settings(probe=board.serial_number, port=board.port)
         with Probe().run(image, microbit(), given) as running:
             assert running.facts["line"] == "is silent while the probe halts the chip"
             assert answers(running.stream, 5)
+        monkeypatch.setattr(probe, "_ANSWER_S", 0.5)
         board.fault("line", silent=True)
         with pytest.raises(TargetCrashed, match="idle: the firmware sleeps"), Probe().run(image, microbit(), given):
             pass

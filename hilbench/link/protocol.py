@@ -242,7 +242,8 @@ class Result(_Payload):
 
     `data` is `repeats` times three u64 (input copy, inference, output copy, in the board's counter units), then up to
     CHUNK_BYTES of output. `invocation` counts inferences since reset before this sample's first. `disturbed`
-    counts bytes that arrived while an inference was timed: its time is then not clean.
+    counts bytes that arrived while an inference was timed, and one more where the clock was stopped meanwhile (by a
+    debugger that let go): its time is then not clean.
     """
 
     layout = struct.Struct("<HBBIIIII")

@@ -296,8 +296,8 @@ class Transfer:
         self._tries[index] += 1
         if self._tries[index] == _QUIET_TRIES:
             raise LinkError(
-                f"sample {index}: bytes arrived during each of {_QUIET_TRIES} measurements",
-                hint="is another program writing to this port, or is the line picking up noise?",
+                f"sample {index}: each of {_QUIET_TRIES} measurements was disturbed",
+                hint="does another program write to this port, is there noise on the line, or does a debugger stop the clock?",
             )
         self._todo.appendleft(index)
 

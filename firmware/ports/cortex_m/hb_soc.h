@@ -69,7 +69,7 @@ void hb_soc_check_clock(uint64_t thousand);
  * are: on an emulator that does not have the register. */
 bool hb_await(const volatile uint32_t *reg, uint32_t mask, uint32_t value);
 
-/* The core still runs on a clock of no known frequency, so that no time would be right: an oscillator of the
+/* The core runs on another clock than the board file's, so that no time would be right: an oscillator of the
  * board is missing, or the board file names the wrong one. Traps: the report of the fault shows this name. */
 _Noreturn void clock_does_not_start(void);
 

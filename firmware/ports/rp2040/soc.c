@@ -4,8 +4,8 @@
 #include "hb_soc.h"
 
 /* DS 2.1.2: a write to the alias sets, or clears, the bits that are 1. */
-#define SET(reg)   (*(volatile uint32_t *)((uintptr_t) & (reg) + 0x2000u))
-#define CLEAR(reg) (*(volatile uint32_t *)((uintptr_t) & (reg) + 0x3000u))
+#define SET(reg)   (*(volatile uint32_t *)((uintptr_t)&(reg) + 0x2000u))
+#define CLEAR(reg) (*(volatile uint32_t *)((uintptr_t)&(reg) + 0x3000u))
 
 /* DS 2.14.3 */
 #define RESETS_RESET      HB_REGISTER(0x4000c000)

@@ -5,7 +5,7 @@
 
 #define DIVIDER(hz)   ((SOC_UART_SCALE * (uint64_t)(hz) + HB_BAUD / 2u) / HB_BAUD)
 #define BAUD_OF(hz)   (SOC_UART_SCALE * (uint64_t)(hz) / DIVIDER(hz))
-#define IS_NEAR(baud) ((baud)*100u > HB_BAUD * 98ull && (baud)*100u < HB_BAUD * 102ull)
+#define IS_NEAR(baud) ((baud) * 100u > HB_BAUD * 98ull && (baud) * 100u < HB_BAUD * 102ull)
 
 _Static_assert(IS_NEAR(BAUD_OF(SOC_UART_HZ)), "the board's baud is not within 2 % of any that the UART has");
 /* "USART baud rate generation" of each manual: 16 or more, and 16 bits; LPUART 0x300 or more, and 20 bits. */

@@ -21,6 +21,7 @@ class _Id(NamedTuple):
 # Only what the configured target says is there is read: a read may do something on another chip.
 _IDS = (
     _Id("stm32h7", "DBGMCU_IDCODE", 0x5C00_1000),  # RM0433, 60.5.8
+    # RM0090 rev 19, 38.6.1, and the same place in the manuals of the others.
     *(_Id(f"stm32{family}", "DBGMCU_IDCODE", 0xE004_2000) for family in ("f1", "f2", "f3", "f4", "f7", "l1", "l4")),
     _Id("nrf52", "FICR INFO.PART", 0x1000_0100),  # nRF52840 Product Specification v1.8, 4.4.1
 )
