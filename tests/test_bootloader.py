@@ -569,7 +569,7 @@ def test_stm32flash_loads_what_it_is_given(line: Terminal):
 @needs_stm32flash
 @pytest.mark.parametrize("size", [1, PAGE_BYTES, PAGE_BYTES + 1, 3 * PAGE_BYTES - 2])
 def test_stm32flash_is_told_where_the_image_ends_and_erases_its_pages_only(line: Terminal, stm32flash: Path, size: int):
-    """Told the start alone, where that is the first page, versions before 0.5 may erase the whole chip."""
+    """Told the start alone, where that is the first page, a version may erase the whole chip."""
     chip = SystemMemory(line)
     binary = Binary(0x08000000, bytes(range(1, 252)) * 40)
     binary = dataclasses.replace(binary, data=binary.data[:size])

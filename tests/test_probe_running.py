@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hilbench.bench import built_image
 from hilbench.errors import TargetCrashed, TargetError, Unavailable
 from hilbench.images.elf import Elf
 from hilbench.targets import probe
@@ -20,11 +21,12 @@ from hilbench.targets.base import Addressable
 from hilbench.targets.debug import post_mortem
 from hilbench.targets.debug.client import Look
 from hilbench.targets.hello import answers
-from hilbench.targets.probe import Probe
+from hilbench.targets.probe import Probe, ProbeSettings
 
 from .conftest import DIGITS, ROOT
 from .firmware_images import make
 from .microbit_bench import built, in_use, microbit, needs_qemu, noise, plugged, reads, settings
+from .test_end_to_end import plan
 from .test_process import is_gone
 
 ONE_RUN = """
@@ -266,3 +268,14 @@ def test_a_look_is_put_into_words(program):
     assert f"pc 0x{fault:08x} fault at microbit_program/main.c" in found
     found = told("lockup", xpsr=0x0100_0003, fault=status)
     assert "lock-up: a fault that nothing could handle, in HardFault: BusFault" in found and "pc 0x00000100" in found
+
+
+def test_an_image_whose_boot_loader_is_gone_is_not_flashed(bench, image_cache: Path):
+    asked = plan("nano33", target="probe")
+    image, number = built_image(asked).path, f"683{os.getpid()}"
+    board = bench.plug("nrf52840", serial_number=number, usb="1366:1015")
+    where = ProbeSettings(target="nrf52840", probe=number, port=number)
+    with pytest.raises(TargetError, match=r"flash is empty at 0, where .* has the boot loader"):
+        with Probe().run(image, asked.board, where):
+            pass
+    assert board.read(0x1_0000, 16) == b"\xff" * 16, "something was flashed"

@@ -297,7 +297,7 @@ class Transfer:
         if self._tries[index] == _QUIET_TRIES:
             raise LinkError(
                 f"sample {index}: each of {_QUIET_TRIES} measurements was disturbed",
-                hint="does another program write to this port, is there noise on the line, or does a debugger stop the clock?",
+                hint="another program on this port, noise on the line, or a debugger that stops the clock?",
             )
         self._todo.appendleft(index)
 

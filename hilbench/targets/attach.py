@@ -59,7 +59,7 @@ class Attach:
 
     def version(self) -> str:
         """Return the version of pyserial: all else is the board's."""
-        return str(serial.__version__)
+        return f"pyserial {serial.__version__}"
 
     @contextlib.contextmanager
     def run(self, image: Path, board: Board, settings: AttachSettings) -> Iterator[AttachedBoard]:

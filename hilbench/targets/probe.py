@@ -50,6 +50,8 @@ _CORES = {
     0xD22: "cortex-m55",
 }
 
+_VECTORS_BYTES = 8
+"""Initial stack pointer and reset vector: DDI 0403E, B1.5.3."""
 _log = logging.getLogger(__name__)
 
 
@@ -95,7 +97,7 @@ class Probe:
     def version(self) -> str:
         """Return pyOCD's version. Raises `Unavailable` without it."""
         try:
-            return importlib.metadata.version("pyocd")
+            return f"pyOCD {importlib.metadata.version('pyocd')}"
         except importlib.metadata.PackageNotFoundError:
             raise Unavailable("pyOCD is not installed", hint=_PIP) from None
 
@@ -165,6 +167,7 @@ class FlashedBoard:
         code = code_range(self._board)
         chip = self._pyocd.open(self._probe, self._link)
         _check_core(chip, self._board)
+        self._check_boots(code[0])
         start_s = time.monotonic()
         written = self._pyocd.flash(segments, code)
         size = sum(len(data) for _, data in segments)
@@ -180,6 +183,19 @@ class FlashedBoard:
         }
         self._open_line(time.monotonic() + RETURN_S)
         self._pyocd.reset()
+
+    def _check_boots(self, base: int) -> None:
+        """Raise `TargetError` for an image behind a boot loader that is not there: the chip would start in the void."""
+        try:
+            vectors = self._pyocd.read(0, _VECTORS_BYTES) if base else b""
+        except TargetError:
+            return  # nothing is at 0 here: it boots elsewhere
+        if vectors == b"\xff" * _VECTORS_BYTES:
+            raise TargetError(
+                f"the chip's flash is empty at 0, where {self._board.name} has the boot loader that starts an image at "
+                f"0x{base:08x}",
+                hint="put the boot loader back first (its maker says how); an erase of the whole chip took it away",
+            )
 
     def prove_line(self) -> None:
         """Make sure that the line is that of the chip at the probe, and not of another board that runs this image.

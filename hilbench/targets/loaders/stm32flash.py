@@ -79,7 +79,7 @@ class Stm32Flash:
     def load(self, binary: Binary, place: str) -> None:
         """Erase the pages that are needed, write and verify `binary`, and reset the board."""
         limit_s = _LOAD_S + len(binary.data) * _BITS / _BAUD
-        # Without a length, older ones than 0.5 may erase the whole chip where the image begins at its first page.
+        # Without a length, versions that erase before they look at the file take the range to be all of flash.
         where = f"0x{binary.base:08x}:0x{len(binary.data):x}"
         options = ["-b", str(_BAUD), "-c", "-v", "-S", where, "-R"]
         with as_file(binary) as file:
