@@ -270,12 +270,17 @@ def test_a_look_is_put_into_words(program):
     assert "lock-up: a fault that nothing could handle, in HardFault: BusFault" in found and "pc 0x00000100" in found
 
 
-def test_an_image_whose_boot_loader_is_gone_is_not_flashed(bench, image_cache: Path):
+def test_an_image_whose_boot_loader_is_gone_is_not_flashed(bench, image_cache: Path, tmp_path: Path):
     asked = plan("nano33", target="probe")
-    image, number = built_image(asked).path, f"683{os.getpid()}"
-    board = bench.plug("nrf52840", serial_number=number, usb="1366:1015")
+    image, number, erased = built_image(asked).path, f"683{os.getpid()}", tmp_path / "erased.elf"
+    assemble = ["arm-none-eabi-gcc", "-nostdlib", "-Wl,-Ttext=0,-e0", "-x", "assembler", "-", "-o", str(erased)]
+    subprocess.run(assemble, input=".fill 64, 1, 0xff\n", text=True, check=True)
+    board = bench.plug("nrf52840", serial_number=number, usb="1366:1015", image=erased)
     where = ProbeSettings(target="nrf52840", probe=number, port=number)
-    with pytest.raises(TargetError, match=r"flash is empty at 0, where .* has the boot loader"):
-        with Probe().run(image, asked.board, where):
-            pass
-    assert board.read(0x1_0000, 16) == b"\xff" * 16, "something was flashed"
+    before = board.read(0x1_0000, 16)
+    with (
+        pytest.raises(TargetError, match=r"flash is empty at 0, where .* has the boot loader"),
+        Probe().run(image, asked.board, where),
+    ):
+        pass
+    assert board.read(0x1_0000, 16) == before, "something was flashed"
