@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hilbench.bench import built_image
+from hilbench.catalog.board import Region
 from hilbench.errors import TargetCrashed, TargetError, Unavailable
 from hilbench.images.elf import Elf
 from hilbench.targets import probe
@@ -21,19 +21,18 @@ from hilbench.targets.base import Addressable
 from hilbench.targets.debug import post_mortem
 from hilbench.targets.debug.client import Look
 from hilbench.targets.hello import answers
-from hilbench.targets.probe import Probe, ProbeSettings
+from hilbench.targets.probe import Probe
 
 from .conftest import DIGITS, ROOT
 from .firmware_images import make
 from .microbit_bench import built, in_use, microbit, needs_qemu, noise, plugged, reads, settings
-from .test_end_to_end import plan
 from .test_process import is_gone
 
 ONE_RUN = """
 import sys, time
 from pathlib import Path
 from hilbench import catalog
-from hilbench.targets.probe import Probe, ProbeSettings
+from hilbench.targets.probe import Probe
 
 settings = ProbeSettings(target="nrf51", probe=sys.argv[2], wait_s=0)
 with Probe().run(Path(sys.argv[1]), catalog.board("microbit"), settings) as running:
@@ -270,17 +269,26 @@ def test_a_look_is_put_into_words(program):
     assert "lock-up: a fault that nothing could handle, in HardFault: BusFault" in found and "pc 0x00000100" in found
 
 
-def test_an_image_whose_boot_loader_is_gone_is_not_flashed(bench, image_cache: Path, tmp_path: Path):
-    asked = plan("nano33", target="probe")
-    image, number, erased = built_image(asked).path, f"683{os.getpid()}", tmp_path / "erased.elf"
-    assemble = ["arm-none-eabi-gcc", "-nostdlib", "-Wl,-Ttext=0,-e0", "-x", "assembler", "-", "-o", str(erased)]
-    subprocess.run(assemble, input=".fill 64, 1, 0xff\n", text=True, check=True)
-    board = bench.plug("nrf52840", serial_number=number, usb="1366:1015", image=erased)
-    where = ProbeSettings(target="nrf52840", probe=number, port=number)
-    before = board.read(0x1_0000, 16)
-    with (
-        pytest.raises(TargetError, match=r"flash is empty at 0, where .* has the boot loader"),
-        Probe().run(image, asked.board, where),
-    ):
-        pass
-    assert board.read(0x1_0000, 16) == before, "something was flashed"
+def filled(path: Path, address: int, byte: int) -> Path:
+    """Write an ELF of 64 equal bytes."""
+    place = f"-Wl,-Ttext={address:#x},-e{address:#x}"
+    assemble = ["arm-none-eabi-gcc", "-nostdlib", place, "-x", "assembler", "-", "-o", str(path)]
+    subprocess.run(assemble, input=f".fill 64, 1, {byte}\n", text=True, check=True)
+    return path
+
+
+def test_an_image_whose_boot_loader_is_gone_is_not_flashed(bench, tmp_path: Path):
+    image, erased = filled(tmp_path / "image.elf", 0x1_0000, 0x5A), filled(tmp_path / "erased.elf", 0, 0xFF)
+    memory = microbit().memory
+    assert memory
+    behind = memory.model_copy(update={"code": Region(base=0x1_0000, size=192 << 10)})
+    with plugged(bench) as board:
+        where = settings(probe=board.serial_number, port=board.serial_number)
+        with Probe().run(erased, microbit(), where):
+            pass
+        with (
+            pytest.raises(TargetError, match=r"flash is empty at 0, where .* has the boot loader"),
+            Probe().run(image, microbit().model_copy(update={"memory": behind}), where),
+        ):
+            pass
+        assert board.read(0x1_0000, 16) != b"\x5a" * 16, "it was flashed"
