@@ -79,13 +79,14 @@ def records(store: Path) -> list[Record]:
 
 
 @pytest.mark.parametrize(
-    ("part", "board", "serial_number", "usb"),
-    [("microbit", "microbit", MICROBIT, "0d28:0204"), ("netduinoplus2", "netduinoplus2", NETDUINO, "")],
+    ("board", "serial_number", "usb"),
+    [("microbit", MICROBIT, "0d28:0204"), ("netduinoplus2", NETDUINO, "")],
+    ids=["microbit", "netduinoplus2"],
 )
 def test_a_run_on_the_bench_equals_the_one_on_the_emulator(
-    bench: VirtualBench, tmp_path: Path, part: str, board: str, serial_number: str, usb: str
+    bench: VirtualBench, tmp_path: Path, board: str, serial_number: str, usb: str
 ):
-    plugged = bench.plug(part, serial_number=serial_number, usb=usb or "0483:374b")
+    plugged = bench.plug(board, serial_number=serial_number, usb=usb or "0483:374b")
     where = [f"--hil-port={serial_number}", f"--hil-probe={serial_number}"] if not usb else []
     ran(bench, tmp_path / "store", f"--board={board}@probe,{board}@qemu", *where)
     on_bench, in_qemu = sorted(records(tmp_path / "store"), key=lambda record: record.target.kind)
