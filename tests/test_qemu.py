@@ -2,6 +2,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ import pytest
 
 from hilbench import plugins
 from hilbench.errors import ModelError, TargetError, Unavailable
-from hilbench.targets.qemu import Qemu, QemuSettings
+from hilbench.targets.qemu import Qemu, QemuSettings, WakingStream
+from hilbench.targets.streams import SocketStream
 from tests.bare_programs import BOARD, FOLDER, build, needs_compiler, needs_qemu
 
 AN386 = QemuSettings(machine="mps2-an386")
@@ -289,3 +291,22 @@ class TestStart:
         with Qemu().run(programs("echo"), BOARD, QemuSettings(machine="mps2-an505")) as machine:
             wait_for_end(machine)
             assert machine.crash().kind == "lock-up"
+
+
+def test_qemu_is_woken_while_its_line_is_silent():
+    """A guest that was deaf for want of a turn of QEMU's main loop hears again."""
+    ours, theirs = socket.socketpair()
+
+    class Loop:
+        turns = 0
+
+        def execute(self, command: str) -> None:
+            self.turns += 1
+            if self.turns == 2:
+                theirs.sendall(b"awake")
+
+    loop = Loop()
+    with SocketStream(ours) as line, theirs:
+        stream = WakingStream(line, loop)
+        assert stream.read(30) == b"awake"
+        assert stream.read(0.05) == b"" and loop.turns == 2
