@@ -14,7 +14,7 @@ from types import MappingProxyType
 from hilbench.catalog.core import Core
 from hilbench.catalog.timing import Timing
 from hilbench.counts import Block, Window
-from hilbench.measure.cycles import cortex_m0, cortex_m0plus, cortex_m3, cortex_m4, cortex_m7, cortex_m33, cortex_m55
+from hilbench.measure.cycles import cortex_m0, cortex_m3, cortex_m4, cortex_m7, cortex_m33, cortex_m55
 from hilbench.measure.cycles.instruction import Instruction, Kind
 from hilbench.measure.cycles.memory import probe, stalls
 from hilbench.measure.cycles.model import Branching, CycleModel
@@ -24,8 +24,8 @@ __all__ = ["Estimate", "estimate", "model_of", "probe"]
 
 MODELS: Mapping[str, CycleModel] = MappingProxyType(
     {
-        "cortex-m0": cortex_m0.MODEL,
-        "cortex-m0plus": cortex_m0plus.MODEL,
+        "cortex-m0": cortex_m0.M0,
+        "cortex-m0plus": cortex_m0.M0_PLUS,
         "cortex-m3": cortex_m3.MODEL,
         "cortex-m4f": cortex_m4.MODEL,
         "cortex-m7f": cortex_m7.MODEL,

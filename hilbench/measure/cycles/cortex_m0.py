@@ -1,39 +1,44 @@
-"""Cortex-M0: its TRM, Arm DDI0432, table 3-1, with the one-cycle multiplier."""
+"""Cortex-M0 and M0+: tables 3-1 of their TRMs, Arm DDI0432 and DDI0484, with the one-cycle multiplier."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from hilbench.measure.cycles.instruction import LOADS, Instruction, Kind
 from hilbench.measure.cycles.model import MULTIPLE, Branching
 
-_COSTS = {
-    Kind.LOAD: 2,
-    Kind.STORE: 2,
-    Kind.CALL: 4,  # two of 16 bits; the refill is in it
-    Kind.BARRIER: 4,
-    Kind.SYSTEM: 4,  # MRS, MSR
-}
-
 
 @dataclass(frozen=True)
-class CortexM0:
-    """Three stages, of which none overlaps another's wait: every class has one cost, and a refill takes two cycles."""
+class InTurn:
+    """A core on which nothing overlaps, so that every class has one cost; a class that is not in `costs` has 1.
 
-    name: str = "Cortex-M0: Arm's TRM DDI0432, table 3-1"
+    `refill` is what a taken branch takes more, in cycles; POP of the program counter takes one more than that.
+    """
+
+    name: str
+    costs: Mapping[Kind, int]
+    refill: int
     bound: float = 0.15
     error: str = "±15 %: from documents alone, not compared with silicon"
 
     def block(self, code: Sequence[Instruction], address: int) -> float:
         """Return the cycles of a straight run of instructions from `address`; a branch at its end is not taken."""
-        return sum(1 + one.words if one.kind in MULTIPLE else _COSTS.get(one.kind, 1) for one in code)
+        return sum(1 + one.words if one.kind in MULTIPLE else self.costs.get(one.kind, 1) for one in code)
 
     def branch(self, last: Instruction, went: Branching) -> float:
-        """Return 2 cycles for each refill; 3 where POP loads the program counter (4 + N in all), none for BL."""
+        """Return the cycles of the refills; none for BL, whose cost has its own in it."""
         if last.kind is Kind.CALL:
             return 0
-        return went.left * (3 if last.kind in LOADS else 2)
+        return went.left * (self.refill + (last.kind in LOADS))
 
 
-MODEL = CortexM0()
+def _costs(call: int, system: int) -> Mapping[Kind, int]:
+    """Return the costs of BL (two of 16 bits, and the refill), and of barriers, MRS and MSR; LDR and STR take 2."""
+    own = {Kind.CALL: call, Kind.BARRIER: system, Kind.SYSTEM: system}
+    return MappingProxyType({Kind.LOAD: 2, Kind.STORE: 2, **own})
+
+
+M0 = InTurn("Cortex-M0: Arm's TRM DDI0432, table 3-1", _costs(call=4, system=4), refill=2)
+M0_PLUS = InTurn("Cortex-M0+: Arm's TRM DDI0484, table 3-1", _costs(call=3, system=3), refill=1)
