@@ -53,7 +53,7 @@ def run(programs):
 def heard(machine, until: bytes, within_s: float = 5) -> bytes:
     """What the machine sends, up to and with `until`."""
     received, end = b"", time.monotonic() + within_s
-    while not received.endswith(until):
+    while until not in received:
         assert time.monotonic() < end, f"{received!r} but no {until!r}: {machine.crash()}"
         received += machine.stream.read(0.2)
     return received
