@@ -10,11 +10,14 @@ import threading
 import tty
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import serial
 from serial.rfc2217 import PortManager
 
 from hilbench.targets.base import Stream
+
+from .conftest import ROOT
 
 KINDS = ("pty", "socket", "rfc2217")
 
@@ -193,3 +196,19 @@ def _serving(server: socket.socket, line: ServedLine, serve) -> Iterator[None]:
     finally:
         line.ending.set()
         thread.join(5)
+
+
+def bench_board_file(folder: Path, target: str) -> Path:
+    """Write a board file of QEMU's board as a lab would have it: `target` is its one line under `targets:`."""
+    text = (ROOT / "boards" / "mps2-an386.yaml").read_text()
+    for old, new in (
+        ("id: mps2-an386", "id: mybench"),
+        ("aliases: [qemu]\n", ""),
+        ("counter: instructions", "counter: cycles"),
+        ("  qemu:\n    machine: mps2-an386", target),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "mybench.yaml"
+    path.write_text(text)
+    return path

@@ -31,9 +31,9 @@ from hilbench.targets.base import CrashReport
 from hilbench.targets.locks import held
 from hilbench.targets.qemu import Machine, Qemu, QemuSettings
 
-from .conftest import DIGITS, ROOT
+from .conftest import DIGITS
 from .firmware_images import make, needs_qemu
-from .serial_lines import KINDS, ServedLine, served, wired
+from .serial_lines import KINDS, ServedLine, bench_board_file, served, wired
 from .test_end_to_end import plan
 
 pytestmark = needs_qemu
@@ -42,18 +42,7 @@ pytestmark = needs_qemu
 @pytest.fixture(scope="module")
 def board_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A board file of this test's own: QEMU's board, as if it were on a bench."""
-    text = (ROOT / "boards" / "mps2-an386.yaml").read_text()
-    for old, new in (
-        ("id: mps2-an386", "id: mybench"),
-        ("aliases: [qemu]\n", ""),
-        ("counter: instructions", "counter: cycles"),
-        ("  qemu:\n    machine: mps2-an386", "  attach:"),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path_factory.mktemp("boards") / "mybench.yaml"
-    path.write_text(text)
-    return path
+    return bench_board_file(tmp_path_factory.mktemp("boards"), "  attach:")
 
 
 @pytest.fixture(scope="module")
