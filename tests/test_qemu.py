@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -13,8 +14,8 @@ import pytest
 
 from hilbench import plugins
 from hilbench.errors import ModelError, TargetError, Unavailable
-from hilbench.targets.qemu import Qemu, QemuSettings, WakingStream
-from hilbench.targets.streams import SocketStream
+from hilbench.targets.gdb_memory import GdbMemory
+from hilbench.targets.qemu import Qemu, QemuSettings
 from tests.bare_programs import BOARD, FOLDER, build, needs_compiler, needs_qemu
 
 AN386 = QemuSettings(machine="mps2-an386")
@@ -293,20 +294,28 @@ class TestStart:
             assert machine.crash().kind == "lock-up"
 
 
-def test_qemu_is_woken_while_its_line_is_silent():
-    """A guest that was deaf for want of a turn of QEMU's main loop hears again."""
+def test_nothing_reaches_the_gdbstub_once_the_guest_goes_on():
+    """QEMU stops a guest for good at any byte its gdbstub reads while it runs, an acknowledgement among them."""
     ours, theirs = socket.socketpair()
+    order = []
 
-    class Loop:
-        turns = 0
-
+    class Control:
         def execute(self, command: str) -> None:
-            self.turns += 1
-            if self.turns == 2:
-                theirs.sendall(b"awake")
+            order.append(command)
 
-    loop = Loop()
-    with SocketStream(ours) as line, theirs:
-        stream = WakingStream(line, loop)
-        assert stream.read(30) == b"awake"
-        assert stream.read(0.05) == b"" and loop.turns == 2
+    def stub() -> None:
+        theirs.sendall(b"$T02thread:01;#04")
+        for _ in range(2):
+            order.append(theirs.recv(1 << 16))
+            theirs.sendall(b"+$OK#9a")
+        theirs.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            order.append(theirs.recv(1 << 16))
+
+    thread = threading.Thread(target=stub)
+    with GdbMemory(ours, Control()) as memory, theirs:
+        thread.start()
+        memory.write(0x2000_0000, bytes(1500))
+        thread.join()
+    assert [order[0], order[-1]] == ["stop", "cont"] and len(order) == 4
+    assert all(packet.startswith(b"$M") and packet.count(b"$") == 1 for packet in order[1:3])

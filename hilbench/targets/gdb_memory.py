@@ -1,8 +1,9 @@
 """Reads and writes a guest's memory through QEMU's gdbstub: far faster than its serial line.
 
 GDB's Remote Serial Protocol (GDB manual, appendix E), and of it only `m` and `M`. The stub answers while the guest is
-stopped, so that QMP stops it before and lets it go on after. It says unasked that the guest stopped: that is
-acknowledged and passed over.
+stopped, so that QMP stops it before and lets it go on after. It says unasked that the guest stopped: that is passed
+over. Nothing is acknowledged: QEMU waits for no acknowledgement, and one that it reads after QMP let the guest go on,
+which is another socket, stops the guest for good.
 """
 
 from __future__ import annotations
@@ -66,7 +67,10 @@ class GdbMemory:
 
     def _answer(self, packet: bytes) -> bytes:
         deadline = time.monotonic() + _TIMEOUT_S
-        self._send(b"$" + packet + b"#%02x" % (sum(packet) & 0xFF), deadline)
+        data = b"$" + packet + b"#%02x" % (sum(packet) & 0xFF)
+        while data:
+            self._wait(deadline, writing=True)
+            data = data[self._socket.send(data) :]
         while (answer := self._packet(deadline)).startswith((b"T", b"S")):
             pass
         if answer.startswith(b"E") and len(answer) == 3:
@@ -74,24 +78,18 @@ class GdbMemory:
         return answer
 
     def _packet(self, deadline: float) -> bytes:
-        """Return the next packet, acknowledged."""
+        """Return the next packet."""
         while True:
             start = self._received.find(b"$")
             end = self._received.find(b"#", start)
             if 0 <= start < end and end + 3 <= len(self._received):
                 packet, self._received = self._received[start + 1 : end], self._received[end + 3 :]
-                self._send(b"+", deadline)
                 return packet
             self._wait(deadline, writing=False)
             data = self._socket.recv(_READ_BYTES)
             if not data:
                 raise EOFError
             self._received += data
-
-    def _send(self, data: bytes, deadline: float) -> None:
-        while data:
-            self._wait(deadline, writing=True)
-            data = data[self._socket.send(data) :]
 
     def _wait(self, deadline: float, *, writing: bool) -> None:
         left_s = max(0.0, deadline - time.monotonic())

@@ -42,7 +42,6 @@ _INSTALL = "apt install qemu-system-arm"
 _START_S = 20.0
 """QEMU starts in 0.03 s; a computer on which it takes this long is broken or far too busy."""
 _END_S = 2.0
-_WAKE_S = 0.2
 _LOOKS = 3
 _LOOK_EVERY_S = 0.003
 """At one guest instruction a nanosecond or so, long enough for a loop to be caught in different places."""
@@ -127,35 +126,10 @@ def _started(
             end.close()  # QEMU has its own now, and the line ends with it
         qmp = stack.enter_context(Qmp(control))
         memory = stack.enter_context(GdbMemory(debug, qmp))
-        stream = WakingStream(stack.enter_context(SocketStream(line)), qmp)
+        stream = stack.enter_context(SocketStream(line))
         started = Machine(elf, process, stream, qmp, memory)
         started.start()
         yield started
-
-
-class WakingStream:
-    """The line to a machine's UART, which wakes QEMU while nothing comes.
-
-    QEMU takes a byte for a UART whose last one has been read when its main loop turns. On a busy computer guests were
-    seen that stayed deaf until something turned it: most likely a wake-up that was lost.
-    """
-
-    def __init__(self, line: SocketStream, qmp: Qmp) -> None:
-        self._line, self._qmp = line, qmp
-
-    def read(self, timeout_s: float) -> bytes:
-        """Return what has arrived, waiting at most `timeout_s` for the first byte. Raises `EOFError` as any stream."""
-        deadline = time.monotonic() + timeout_s
-        while not (data := self._line.read(min(_WAKE_S, max(0.0, deadline - time.monotonic())))):
-            if time.monotonic() >= deadline:
-                return b""
-            with contextlib.suppress(EOFError, TargetError):  # the line itself tells of the end
-                self._qmp.execute("query-status")
-        return data
-
-    def write(self, data: bytes) -> None:
-        """Send all of `data`. Raises `EOFError` and `LinkTimeout` as `SocketStream` does."""
-        self._line.write(data)
 
 
 @dataclass(frozen=True)
@@ -164,7 +138,7 @@ class Machine:
 
     elf: Elf
     process: Child
-    stream: WakingStream
+    stream: SocketStream
     qmp: Qmp
     memory: GdbMemory
 
