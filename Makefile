@@ -39,7 +39,7 @@ $(VENV)/.ready: pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("hilbench needs Python 3.11 or later: make PYTHON=...")'
 	@echo "== virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[tvm,tflm,emlearn,probe,farm,test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[tvm,tflm,emlearn,probe,farm,sql,report,test]'
 	@touch $@
 
 lint: setup

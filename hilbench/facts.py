@@ -66,6 +66,8 @@ def facts(setting: Setting, image: Image, samples: Samples, attached: Mapping[st
             macs=manifest.model.macs,
             operators=manifest.model.operators,
         ),
+        "tensors": rec.Tensors(inputs=manifest.model.inputs, outputs=manifest.model.outputs),
+        "scored_by": setting.task.accuracy,
         "dataset": rec.DatasetFacts(
             name=samples.name,
             sha256=samples.sha256,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from pathlib import Path
+
+_BRANCH = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
+"""Environment variables that name the branch: of GitHub Actions (a pull request's, another's) and of GitLab."""
 
 
 def host_facts() -> dict[str, str]:
@@ -17,9 +21,10 @@ def host_facts() -> dict[str, str]:
 
 
 def source_facts(path: Path) -> dict[str, str]:
-    """Return the `commit` of the git repository around `path`, and whether it is `dirty`; empty when there is none.
+    """Return `commit` and `branch` of the git repository around `path`, and if it is `dirty`; empty if there is none.
 
-    "yes" means that a tracked file has changed, or that `path` itself is in no commit.
+    "yes" means that a tracked file has changed, or that `path` itself is in no commit. Where no branch is checked out,
+    as in CI, it is what the CI service calls it; it may be missing.
     """
     folder = path.resolve().parent
     commit = _git(folder, "rev-parse", "HEAD")
@@ -27,7 +32,9 @@ def source_facts(path: Path) -> dict[str, str]:
         return {}
     changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
     tracked = _git(folder, "ls-files", "--error-unmatch", path.name)
-    return {"commit": commit, "dirty": "yes" if changed or tracked is None else "no"}
+    branch = _git(folder, "branch", "--show-current") or next(filter(None, map(os.environ.get, _BRANCH)), "")
+    facts = {"commit": commit, "dirty": "yes" if changed or tracked is None else "no"}
+    return {**facts, "branch": branch} if branch else facts
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -34,7 +34,7 @@ def record() -> Record:
 def made_record() -> Record:
     return Record.model_validate(
         {
-            "schema": "hilbench.record/1",
+            "schema": "hilbench.record/2",
             "id": "20260102T030405-digits-mps2-an386-tvm-0a1b2c3d",
             "started": "2026-01-02T03:04:05+00:00",
             "duration_s": 4.5,
@@ -47,6 +47,9 @@ def made_record() -> Record:
             "framework": {"name": "tvm", "variant": "tvm", "version": "0.27", "options": {},
                           "versions": {"apache-tvm": "0.27"}},
             "model": {"name": "digits", "sha256": "0" * 64, "macs": 1000, "operators": ["0 CONV_2D"]},
+            "tensors": {"inputs": [{"name": "in", "dtype": "int8", "shape": [1, 64], "scale": 0.5, "zero_point": 0}],
+                        "outputs": [{"name": "out", "dtype": "int8", "shape": [1, 1], "scale": 0.5, "zero_point": 0}]},
+            "scored_by": "top1",
             "dataset": {"name": "digits", "sha256": "1" * 64, "samples": 2, "of": 2, "inputs_sha256": "4" * 64},
             "image": {"sha256": "2" * 64, "build_id": "3" * 32, "compiler": "gcc", "flags": ["-O2"], "parts_bytes": {}},
             "reference": None,

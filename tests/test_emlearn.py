@@ -29,6 +29,7 @@ from hilbench.frameworks.emlearn.host_program import load
 from hilbench.measure.trained_reference import agreement, trained_outputs
 from hilbench.records.directory import DirectoryStore
 from hilbench.records.record import Record
+from hilbench.records.store import select
 from hilbench.reports.table import print_tables
 from hilbench.tensors import TensorInfo
 
@@ -702,7 +703,7 @@ def test_a_forest_runs_through_pytest_with_equal_outputs_everywhere(pytester: py
     done = pytester.runpytest_subprocess(str(suite), f"--board={boards}", "--framework=emlearn", "--hil-require",
                                          "--hil-store=store")  # fmt: skip
     done.assert_outcomes(passed=count)
-    records = list(DirectoryStore(pytester.path / "store").select())
+    records = list(select(DirectoryStore(pytester.path / "store")))
     assert len(records) == count
     expected = votes(fitted.estimator, (samples * 10).round())
     for record in records:
@@ -724,6 +725,6 @@ def test_centimetres_are_not_rounded_to_whole_ones(pytester: pytest.Pytester):
                                          "--hil-store=store")  # fmt: skip
     done.assert_outcomes(passed=1, skipped=1)
     done.stdout.fnmatch_lines(["*not halfway between whole numbers*"])
-    (record,) = DirectoryStore(pytester.path / "store").select()
+    (record,) = select(DirectoryStore(pytester.path / "store"))
     assert record.metrics["fidelity"].value == 1.0
     assert record.metrics["accuracy"].value == fitted.estimator.score(samples, labels)

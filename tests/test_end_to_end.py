@@ -17,7 +17,9 @@ from hilbench.frameworks.tvm import TVM
 from hilbench.images.build import build
 from hilbench.images.image import Image
 from hilbench.plan import Plan
+from hilbench.records.directory import DirectoryStore
 from hilbench.records.record import Record
+from hilbench.records.store import select
 from hilbench.tensors import TensorInfo
 
 from .conftest import DIGITS, ROOT
@@ -105,9 +107,7 @@ sys.exit(pytest.main([{str(DIGITS)!r}, "--board=qemu", "--framework=tvm", "--hil
     env = {**os.environ, "PATH": str(tools), "HILBENCH_CACHE": str(tmp_path / "empty")}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    from hilbench.records.directory import DirectoryStore
-
-    (theirs,) = DirectoryStore(tmp_path / "store").select()
+    (theirs,) = select(DirectoryStore(tmp_path / "store"))
     assert numbers(theirs) == numbers(bench.run(plan()))
     assert not (tmp_path / "empty").exists()
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hilbench.records.directory import DirectoryStore
+from hilbench.records.store import select
 
 from .conftest import DIGITS
 
@@ -32,7 +33,7 @@ def test_a_run_on_the_host_prints_a_table_and_keeps_a_record(pytester: pytest.Py
     result.stdout.fnmatch_lines(
         ["*digits.hil.yaml::digits[[]host-tflm[]] PASSED*", "digits on host *first 12 of 500 samples", "*1 record in *"]
     )
-    (record,) = DirectoryStore(pytester.path / ".hilbench" / "records").select()
+    (record,) = select(DirectoryStore(pytester.path / ".hilbench" / "records"))
     assert record.metrics["fidelity"].value == 1.0
     assert record.metrics["latency"].basis == "host"
     assert record.dataset.samples == 12
@@ -50,14 +51,14 @@ def test_a_failed_expectation_fails_with_one_short_message(pytester: pytest.Pyte
     assert result.ret == 1
     result.stdout.fnmatch_lines(["error: digits[[]host-tflm[]]: accuracy is 0.988 (counted), expected at least 1.01"])
     assert "Traceback" not in result.stdout.str()
-    assert list(DirectoryStore(pytester.path / ".hilbench" / "records").select()), "what was measured is kept"
+    assert list(select(DirectoryStore(pytester.path / ".hilbench" / "records"))), "what was measured is kept"
 
 
 def test_a_bar_for_accuracy_means_all_samples_and_is_not_held_against_some(pytester: pytest.Pytester, suite: Path):
     suite.write_text(suite.read_text().replace("accuracy: {min: 0.97}", "accuracy: {min: 1.01}"))
     result = pytester.runpytest_subprocess(suite, *HOST)
     result.assert_outcomes(passed=1)
-    (kept,) = DirectoryStore(pytester.path / ".hilbench" / "records").select()
+    (kept,) = select(DirectoryStore(pytester.path / ".hilbench" / "records"))
     assert set(kept.bars) == {"fidelity"}
 
 
@@ -134,7 +135,7 @@ def test_boards_frameworks_and_samples_come_from_the_ini_file_too(pytester: pyte
     pytester.makeini("[pytest]\nhil_board = host, host\nhil_framework = tflm\nhil_samples = 11\nhil_store = kept\n")
     result = pytester.runpytest_subprocess(suite)
     assert result.ret == 0
-    (record,) = DirectoryStore(pytester.path / "kept").select()
+    (record,) = select(DirectoryStore(pytester.path / "kept"))
     assert record.dataset.samples == 11
 
 
@@ -185,7 +186,7 @@ def test_records_are_json_that_other_programs_can_read(pytester: pytest.Pytester
     pytester.runpytest_subprocess(suite, *HOST)
     (path,) = (pytester.path / ".hilbench" / "records").iterdir()
     document = json.loads(path.read_text())
-    assert document["schema"] == "hilbench.record/1"
+    assert document["schema"] == "hilbench.record/2"
     assert {metric["basis"] for metric in document["metrics"].values()} <= {"counted", "host"}
 
 
@@ -225,7 +226,7 @@ def test_a_suite_in_no_commit_is_dirty(pytester: pytest.Pytester, suite: Path):
     git("add", "suites")
     git("commit", "-q", "-m", "suites")
     pytester.runpytest_subprocess(suite, *HOST)
-    records = DirectoryStore(pytester.path / ".hilbench" / "records").select()
+    records = select(DirectoryStore(pytester.path / ".hilbench" / "records"))
     assert [record.source["dirty"] for record in records] == ["yes", "no"]
 
 
@@ -233,7 +234,7 @@ def test_a_place_in_the_ini_file_is_relative_to_that_file(pytester: pytest.Pytes
     pytester.makeini("[pytest]\nhil_store = kept\nhil_board = host, host\nhil_samples = 11\n")
     below = pytester.mkdir("below")
     pytester.run("sh", "-c", f"cd {below} && {sys.executable} -m pytest {suite}")
-    assert len(list(DirectoryStore(pytester.path / "kept").select())) == 1
+    assert len(list(select(DirectoryStore(pytester.path / "kept")))) == 1
 
 
 def test_a_plugin_that_does_not_import_is_told(pytester: pytest.Pytester, suite: Path, monkeypatch: pytest.MonkeyPatch):

@@ -15,7 +15,7 @@ from hilbench.errors import StoreError, UsageError
 from hilbench.measure.metric import Metric
 from hilbench.records.directory import DirectoryStore
 from hilbench.records.record import Record, json_schema
-from hilbench.records.store import open_store
+from hilbench.records.store import Query, open_store, select
 
 
 def test_a_record_survives_its_own_json(record: Record):
@@ -38,7 +38,7 @@ def test_a_metric_is_always_a_number(value: float):
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": "hilbench.record/9"}', "\x00"])
 def test_a_damaged_document_is_named_and_not_a_traceback(text: str):
-    with pytest.raises(StoreError, match=r"x\.json: not a hilbench\.record/1 record"):
+    with pytest.raises(StoreError, match=r"x\.json: (not a hilbench\.record/2 record|the record is of schema)"):
         Record.from_json(text, "x.json")
 
 
@@ -56,8 +56,8 @@ def test_the_store_gives_back_what_was_put(record: Record, tmp_path: Path):
     store.put(record)
     store.put(record)
     assert store.get(record.id) == record
-    assert list(store.select(task="digits")) == [record]
-    assert list(store.select(board="other")) == []
+    assert list(select(store, Query(task="digits"))) == [record]
+    assert list(select(store, Query(board="other"))) == []
     assert [path.name for path in (tmp_path / "records").iterdir()] == [f"{record.id}.json"]
 
 
@@ -103,4 +103,4 @@ def test_many_writers_lose_nothing(record: Record, tmp_path: Path):
     texts = [record.model_copy(update={"id": f"run-{i % 20}"}).to_json() for i in range(80)]
     with ProcessPoolExecutor(4) as pool:
         list(pool.map(_put, [(str(tmp_path), text) for text in texts]))
-    assert sorted(r.id for r in DirectoryStore(tmp_path).select()) == sorted(f"run-{i}" for i in range(20))
+    assert sorted(r.id for r in select(DirectoryStore(tmp_path))) == sorted(f"run-{i}" for i in range(20))

@@ -19,8 +19,8 @@ def print_summary(reporter: Any, outcomes: list[dict[str, Any]]) -> None:
     width = None if reporter.isatty else WIDTH_ELSEWHERE
     print_tables(console_for(reporter._tw._file, width, bool(reporter.hasmarkup)), records, not_run)
     stored = [str(outcome["stored"]) for outcome in outcomes if "stored" in outcome]
-    for folder in dict.fromkeys(str(Path(place).parent) for place in stored):
-        count = sum(str(Path(place).parent) == folder for place in stored)
+    for folder in dict.fromkeys(place.rpartition("/")[0] for place in stored):
+        count = sum(place.rpartition("/")[0] == folder for place in stored)
         reporter.write_line(f"\n{count} record{'s' if count > 1 else ''} in {_near(folder, reporter)}")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hilbench.errors import StoreError
 from hilbench.records.record import Record
+from hilbench.records.store import EVERYTHING, LARGEST_BYTES, Document, Query
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -37,14 +38,14 @@ class DirectoryStore:
 
     def get(self, record_id: str) -> Record:
         """See `Store.get`."""
-        return read_record(self._path(record_id))
+        return read_document(self._path(record_id)).record()
 
-    def select(self, *, task: str | None = None, board: str | None = None) -> Iterator[Record]:
-        """See `Store.select`. Ids begin with the time, so that the order of names is that of time."""
+    def documents(self, query: Query = EVERYTHING) -> Iterator[Document]:
+        """See `Store.documents`. Ids begin with the time, so that the order of names is that of time."""
+        if not self.folder.is_dir():
+            raise StoreError("there is no such folder of records", where=str(self.folder))
         for path in sorted(self.folder.glob("*.json")):
-            record = read_record(path)
-            if task in (None, record.task) and board in (None, record.board.id):
-                yield record
+            yield read_document(path)
 
     def _path(self, record_id: str) -> Path:
         if not _ID.fullmatch(record_id):
@@ -52,13 +53,18 @@ class DirectoryStore:
         return self.folder / f"{record_id}.json"
 
 
-def read_record(path: Path) -> Record:
-    """Read one record file. Raises `StoreError` when it is missing, unreadable or damaged."""
+def read_document(path: Path) -> Document:
+    """Return the document in a file; what keeps it from being read is its `problem`."""
+    name, where = path.name.removesuffix(".json"), str(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        size = path.stat().st_size
+        if size > LARGEST_BYTES:
+            raise StoreError(f"{size} bytes are more than the {LARGEST_BYTES} a record may have", where=where)
+        return Document(name, where, path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"the record cannot be read: {error}", where=str(path)) from error
-    return Record.from_json(text, str(path))
+        return Document(name, where, "", StoreError(f"the record cannot be read: {error}", where=where))
+    except StoreError as error:
+        return Document(name, where, "", error)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The record of one run, schema `hilbench.record/1`: every number with its unit and basis, and what produced it."""
+"""The record of one run, schema `hilbench.record/2`: every number with its unit and basis, and what produced it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from hilbench.measure.counted import Counts
 from hilbench.measure.metric import Metric, Part
 from hilbench.measure.profile import Profile
 from hilbench.measure.score import Confusion
+from hilbench.records import seal, versions
+from hilbench.tensors import TensorInfo
 
-SCHEMA: Literal["hilbench.record/1"] = "hilbench.record/1"
+SCHEMA: Literal["hilbench.record/2"] = "hilbench.record/2"
+_DAMAGED = "the file is damaged; remove it or run the benchmark again"
 
 
 class TargetFacts(Part):
@@ -100,6 +103,13 @@ class ReferenceFacts(Part):
     versions: dict[str, str]
 
 
+class Tensors(Part):
+    """The model's inputs and outputs: what the bytes of `samples` mean."""
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+
+
 class Samples(Part):
     """Raw observations, enough to score times, accuracy and fidelity again.
 
@@ -118,9 +128,9 @@ class Samples(Part):
 
 
 class Record(Part):
-    """One run of one task on one board with one framework."""
+    """One run of one task on one board with one framework. `scored_by` is the suite's word for its `accuracy`."""
 
-    record_schema: Literal["hilbench.record/1"] = Field(default=SCHEMA, alias="schema")
+    record_schema: Literal["hilbench.record/2"] = Field(default=SCHEMA, alias="schema")
     id: str
     started: str
     duration_s: float
@@ -131,6 +141,8 @@ class Record(Part):
     target: TargetFacts
     framework: FrameworkFacts
     model: ModelFacts
+    tensors: Tensors | None = Field(description="None in records of the first schema, which did not keep them")
+    scored_by: str | None
     dataset: DatasetFacts
     image: ImageFacts
     reference: ReferenceFacts | None
@@ -163,24 +175,43 @@ class Record(Part):
         return f"{self.task}[{self.board.id}-{self.framework.variant}]"
 
     def to_json(self) -> str:
-        """Return the document as indented JSON with a final newline."""
-        return json.dumps(self.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False) + "\n"
+        """Return the document as indented JSON with a final newline, sealed: `hilbench.records.seal`."""
+        return seal.sealed(json.dumps(self.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def from_json(cls, text: str, where: str) -> Record:
-        """Read a document. Raises `StoreError`, naming `where` and the first thing wrong with it."""
+        """Read a document, of an older schema too. Raises `StoreError`, naming `where` and the first thing wrong."""
         try:
-            return cls.model_validate_json(text)
+            record = cls.model_validate_json(seal.opened(text, where))
+            if not seal.has_seal(text):
+                raise StoreError("the record has lost its seal, its last line", where=where, hint=_DAMAGED)
+            return record
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"]) or "the document"
-            raise StoreError(
-                f"not a {SCHEMA} record: {field}: {first['msg']} ({error.error_count()} mistakes in all)",
-                where=where,
-                hint="the file is damaged or from another version of hilbench; remove it or run the benchmark again",
-            ) from None
+            upgraded = versions.upgraded(text, where)
+            if upgraded is not None:
+                return cls._checked(upgraded, where)
+            raise _damaged(error, where) from None
+
+    @classmethod
+    def _checked(cls, document: dict[str, Any], where: str) -> Record:
+        try:
+            return cls.model_validate_json(json.dumps(document))
+        except ValidationError as error:
+            raise _damaged(error, where) from None
+
+
+def _damaged(error: ValidationError, where: str) -> StoreError:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "the document"
+    return StoreError(
+        f"not a {SCHEMA} record: {field}: {first['msg']} ({error.error_count()} mistakes in all)",
+        where=where,
+        hint=_DAMAGED,
+    )
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a record."""
-    return Record.model_json_schema(by_alias=True)
+    """Return the JSON Schema of a record as it is kept: with its seal."""
+    schema = Record.model_json_schema(by_alias=True)
+    schema["properties"]["seal"] = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$", "description": seal.__doc__}
+    return schema

@@ -1,0 +1,49 @@
+"""Records of older schemas become records of today's: one function a step, each from one number to the next."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from hilbench.errors import StoreError
+from hilbench.records import seal
+
+NEWEST = 2
+_SCHEMA = re.compile(r"hilbench\.record/(\d{1,6})")
+
+
+def upgraded(text: str, where: str) -> dict[str, Any] | None:
+    """Return the document `text` of an older schema as one of the newest; None if it is not of an older one.
+
+    Raises `StoreError` when it is of a newer one than this hilbench knows.
+    """
+    try:
+        document = json.loads(seal.opened(text, where))
+    except (ValueError, RecursionError):
+        return None
+    found = _SCHEMA.fullmatch(str(document.get("schema"))) if isinstance(document, dict) else None
+    if found is None:
+        return None
+    version = int(found[1])
+    if version > NEWEST:
+        raise StoreError(
+            f"the record is of schema hilbench.record/{version}, and this hilbench reads up to {NEWEST}",
+            where=where,
+            hint="a newer hilbench wrote it: pip install --upgrade hilbench",
+        )
+    if version == NEWEST or version not in _STEPS:
+        return None
+    upgrade: dict[str, Any] = document
+    for step in range(version, NEWEST):
+        upgrade = _STEPS[step](upgrade)
+    return upgrade
+
+
+def _without_tensors(document: dict[str, Any]) -> dict[str, Any]:
+    """1 to 2: the tensors and the way of scoring, which the first schema did not keep, are not known."""
+    return {**document, "schema": "hilbench.record/2", "tensors": None, "scored_by": None}
+
+
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _without_tensors}
