@@ -1,5 +1,5 @@
 # `make bench` and `make test` are all that a fresh Debian machine needs; both set up what is missing first.
-.PHONY: bench test test-all setup lint format help
+.PHONY: bench test test-all setup browser lint format help
 
 VENV   := .venv
 PYTHON ?= python3
@@ -17,11 +17,11 @@ bench: setup
 	@echo "== digits on an emulated Cortex-M4F (QEMU)"
 	@$(BIN)/pytest suites/digits.hil.yaml --board=qemu --framework=tvm --hil-require -q
 
-test: setup
+test: setup browser
 	@echo "== tests"
 	@$(BIN)/pytest -q -n 2 -m "not slow"
 
-test-all: setup
+test-all: setup browser
 	@$(BIN)/pytest -q -n 2
 
 setup: $(VENV)/.ready
@@ -41,6 +41,15 @@ $(VENV)/.ready: pyproject.toml Makefile
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[tvm,tflm,emlearn,probe,farm,sql,report,test]'
 	@touch $@
+
+# The pages of reports and leaderboards are tested in a real browser.
+browser:
+	@if ! command -v chromium >/dev/null; then \
+	  echo "== installing from Debian: chromium"; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	fi
 
 lint: setup
 	@$(BIN)/pytest -q tests/test_house.py

@@ -66,16 +66,15 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
     outcome = execute(setting, image, samples.inputs, progress)
     progress("comparing", 0, 0)
     missing: dict[str, str] = dict(outcome.energy.missing)
-    reference, counts, cycles, profiled = None, None, None, None
+    reference, counts, estimates, profiled = None, None, None, None
     with _or_missing(missing, "fidelity"):
         reference = reference_of(plan, image, samples)
     metrics = _metrics(setting, image, outcome, reference) | score(setting.task, question, outcome.outputs)
     with _or_missing(missing, "latency"):
         metrics |= _times(setting, outcome.timed)
     with _or_missing(missing, "counts"):
-        counts, estimates = _counted(outcome.timed, plan.board)
-        if estimates:
-            metrics, cycles = {**metrics, **estimates.metrics}, estimates.cycles
+        counts, estimates, estimated = _counted(outcome.timed, plan.board)
+        metrics |= estimated
     with _or_missing(missing, "energy"):
         metrics |= _energy(outcome, metrics.get("latency"), plan.board)
     if plan.profile:
@@ -94,7 +93,7 @@ def run(plan: Plan, progress: Progress = lambda phase, done, total: None) -> rec
         reference=rec.ReferenceFacts(name=judge_of(setting.task.model.file).name, versions=reference.versions)
         if reference
         else None,
-        samples=_raw(samples, outcome, reference, cycles),
+        samples=_raw(samples, outcome, reference, estimates),
         link=outcome.link,
         recoveries=tuple(rec.Recovery(**vars(recovery)) for recovery in outcome.recoveries),
         **facts(setting, image, samples, outcome.attached),
@@ -197,18 +196,21 @@ def _times(setting: Setting, timed: Timed) -> dict[str, Metric]:
     return time_metrics([visit.times for visit in timed.visits], board, first, setting.task.latency.precision)
 
 
-def _counted(timed: Timed, board: Board) -> tuple[Counts | None, EstimatedTimes | None]:
-    """Return what was counted, and the times that follow from it where the board's file says enough.
+def _counted(timed: Timed, board: Board) -> tuple[Counts | None, EstimatedTimes | None, dict[str, Metric]]:
+    """Return what was counted, and the cycles and metrics that follow from it where the board's file says enough.
 
     Raises `Unavailable` with the reason where a target that can count did not, or is not to be trusted.
     """
     if timed.uncounted:
         raise Unavailable(timed.uncounted)
     if timed.windows is None or timed.first is None:
-        return None, None
+        return None, None, {}
     warmup, *visits = matched(timed.windows, [timed.warmup.times, *(visit.times for visit in timed.visits)])
-    estimates = estimator(board)
-    return counts_of(visits, timed.first, board), estimates.times(warmup, visits) if estimates else None
+    counts, estimates = counts_of(visits, timed.first, board), estimator(board)
+    if estimates is None:
+        return counts, None, {}
+    cycles = estimates.times(warmup, visits)
+    return counts, cycles, estimates.metrics(cycles)
 
 
 def _energy(outcome: Outcome, latency: Metric | None, board: Board) -> dict[str, Metric]:
@@ -242,7 +244,7 @@ def _or_missing(missing: dict[str, str], name: str) -> Iterator[None]:
 
 
 def _raw(
-    samples: Samples, outcome: Outcome, reference: Reference | None, cycles: tuple[tuple[float, ...], ...] | None
+    samples: Samples, outcome: Outcome, reference: Reference | None, estimates: EstimatedTimes | None
 ) -> rec.Samples:
     def text(outputs: Sequence[bytes]) -> str:
         return base64.b64encode(b"".join(outputs)).decode()
@@ -250,7 +252,10 @@ def _raw(
     return rec.Samples(
         warmup=outcome.timed.warmup.times,
         times=tuple(inference.times for inference in outcome.timed.visits),
-        cycles=cycles,
+        cycles=estimates.cycles if estimates else None,
+        copy_cycles=estimates.copies if estimates else None,
+        first_cycles=estimates.first if estimates else None,
+        energy=outcome.energy.raw,
         outputs=text(outcome.outputs),
         reference=text(reference.outputs) if reference else None,
         labels=tuple(samples.labels.tolist()) if samples.labels is not None else None,

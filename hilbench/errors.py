@@ -18,7 +18,9 @@
     │   └── WrongImage       the device runs another image than it should         exit 1
     ├── UnstableOutput       repeats of one input gave different outputs          exit 1
     ├── ExpectationFailed    a suite's `expect:` does not hold                    exit 1
+    ├── Regression           a run is worse than the one it is compared with      exit 1
     └── StoreError           a record could not be kept                           exit 4
+        └── NoStore          there is no such store yet                           exit 4
 
 Catch by meaning: `except Unavailable` is "not here" (a skip), `except HilbenchError` is "tell the user".
 """
@@ -138,10 +140,18 @@ class ExpectationFailed(HilbenchError):
     """A measured value does not meet the suite's `expect:`."""
 
 
+class Regression(HilbenchError):
+    """A run is worse than the one it is compared with, by more than is allowed."""
+
+
 class StoreError(HilbenchError):
     """A record could not be written or read back."""
 
     exit_code = 4
+
+
+class NoStore(StoreError):
+    """There is no such folder or database: nothing has been kept there yet."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -8,23 +8,11 @@ from typing import Any
 
 from hilbench import __version__
 from hilbench.catalog.data import Samples
-from hilbench.catalog.suite import Bound, Task
 from hilbench.images.image import Image
 from hilbench.measure.memory import parts_bytes
 from hilbench.plan import Setting
 from hilbench.provenance import host_facts, source_facts
 from hilbench.records import record as rec
-
-
-def bars(task: Task, samples: Samples) -> dict[str, Bound]:
-    """Return what the suite expects of this run: of shares of all samples only if all were run, since it means all."""
-    whole = len(samples.inputs) == samples.of
-    return {name: bound for name, bound in task.expect.items() if whole or not _is_share(name, bound)}
-
-
-def _is_share(name: str, bound: Bound) -> bool:
-    """Say whether a limit on this metric lets some samples be wrong: a fidelity of 1 holds for each of them."""
-    return name == "accuracy" or (name == "fidelity" and (bound.min or 0.0) < 1.0)
 
 
 def _variant(setting: Setting) -> str:
@@ -44,7 +32,12 @@ def facts(setting: Setting, image: Image, samples: Samples, attached: Mapping[st
         "suite": setting.suite.suite,
         "task": setting.task.id,
         "board": rec.BoardFacts(
-            id=board.id, name=board.name, core=board.core, clock_hz=board.clock_hz, counter=board.counter
+            id=board.id,
+            name=board.name,
+            core=board.core,
+            clock_hz=board.clock_hz,
+            counter=board.counter,
+            power=board.power,
         ),
         "target": rec.TargetFacts(
             kind=setting.target.name,
@@ -75,7 +68,7 @@ def facts(setting: Setting, image: Image, samples: Samples, attached: Mapping[st
             of=samples.of,
             inputs_sha256=hashlib.sha256(b"".join(samples.inputs)).hexdigest(),
         ),
-        "bars": bars(setting.task, samples),
+        "bars": setting.task.bars(whole=len(samples.inputs) == samples.of),
         "image": rec.ImageFacts(
             sha256=image.sha256,
             build_id=manifest.build_id,

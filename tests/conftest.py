@@ -9,7 +9,7 @@ import pytest
 
 from hilbench.records.record import Record
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.postgres_server"]
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ROOT / "suites" / "digits.hil.yaml"

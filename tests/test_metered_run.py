@@ -14,7 +14,7 @@ from hilbench.meters.options import parse_meter
 from hilbench.plan import Plan
 from hilbench.plugins import load
 from hilbench.records.record import Record
-from hilbench.reports.table import _SHOWN
+from hilbench.reports.columns import SHOWN
 from hilbench.targets.qemu import Qemu, QemuSettings
 
 from .simulated_meters.ppk2 import SimulatedPpk2
@@ -82,7 +82,7 @@ def test_energy_is_measured_beside_everything_else(durations_s: tuple[float, ...
     assert record.metrics["latency"].basis == "measured"
     assert record.meter and "PPK2" in " ".join(record.meter.values())
     assert "energy" not in record.missing
-    assert "energy" in _SHOWN
+    assert "energy" in SHOWN
     assert "measured" in printed([record])
     assert Record.from_json(record.to_json(), "x") == record
 

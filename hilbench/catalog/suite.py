@@ -8,7 +8,9 @@ from typing import Annotated, Literal, get_args
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from hilbench.catalog.allowance import Written, parse_for
 from hilbench.catalog.board import Strict, Word
+from hilbench.errors import UsageError
 
 Metric = Literal[
     "latency",
@@ -144,7 +146,12 @@ class Task(Strict):
     classes: tuple[Word, ...] | None = Field(default=None, min_length=2, description="the names of a model's classes")
     latency: Latency = Latency()
     expect: dict[Metric, Bound] = Field(default_factory=dict)
+    fail: dict[Metric, Written] = Field(default_factory=dict)
     timeout_s: Number = Field(default=60.0, gt=0, description="longest silence of the device before it counts as hung")
+
+    def bars(self, whole: bool) -> dict[Metric, Bound]:
+        """Return what is expected of a run: of shares of all samples only of a run of the `whole` data set."""
+        return {name: bound for name, bound in self.expect.items() if whole or not _is_share(name, bound)}
 
     @field_validator("accuracy")
     @classmethod
@@ -169,12 +176,27 @@ class Task(Strict):
             raise ValueError(f"two classes have the name '{twice}'")
         return classes
 
+    @field_validator("fail")
+    @classmethod
+    def _units_fit(cls, fail: dict[Metric, Written]) -> dict[Metric, Written]:
+        for name, allowance in fail.items():
+            try:
+                parse_for(name, str(allowance))
+            except UsageError as error:
+                raise ValueError(str(error)) from None
+        return fail
+
     @field_validator("expect")
     @classmethod
     def _accuracy_is_measured(cls, expect: dict[Metric, Bound], info: ValidationInfo) -> dict[Metric, Bound]:
         if "accuracy" in expect and info.data.get("accuracy", "") is None:
             raise ValueError("a limit on 'accuracy', but the task has no 'accuracy:' that says which metric")
         return expect
+
+
+def _is_share(name: str, bound: Bound) -> bool:
+    """Say whether a limit on this metric lets some samples be wrong: a fidelity of 1 holds for each of them."""
+    return name == "accuracy" or (name == "fidelity" and (bound.min or 0.0) < 1.0)
 
 
 class Suite(Strict):

@@ -10,11 +10,17 @@ import click
 from hilbench import __version__
 from hilbench.cli.boards import boards
 from hilbench.cli.build import build
+from hilbench.cli.compare import baseline_command, compare_command
 from hilbench.cli.doctor import doctor
 from hilbench.cli.lists import frameworks, suites
 from hilbench.cli.new import new
+from hilbench.cli.publish import publish
+from hilbench.cli.report import report
 from hilbench.cli.schema import schema
+from hilbench.cli.store import store
+from hilbench.cli.trend import trend
 from hilbench.cli.tune import tune
+from hilbench.cli.verify import sign, verify
 from hilbench.errors import HilbenchError
 
 
@@ -28,7 +34,24 @@ def cli() -> None:
     """
 
 
-for command in (boards, suites, frameworks, doctor, build, tune, new, schema):
+for command in (
+    boards,
+    suites,
+    frameworks,
+    doctor,
+    build,
+    tune,
+    new,
+    report,
+    schema,
+    store,
+    verify,
+    sign,
+    compare_command,
+    baseline_command,
+    trend,
+    publish,
+):
     cli.add_command(command)
 
 

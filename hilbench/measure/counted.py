@@ -6,7 +6,7 @@ times that the device told, to the instruction, are not used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hilbench.catalog.board import Board
@@ -42,11 +42,38 @@ class Counts(Part):
 
 
 @dataclass(frozen=True)
-class EstimatedTimes:
-    """Metrics of estimated time, and the cycles of each timed inference (visit, repeat) behind them."""
+class Claim:
+    """What an estimate says of itself: its model, and its error in words and as a share (`bound`)."""
 
-    metrics: Mapping[str, Metric]
+    model: str
+    error: str
+    bound: float
+
+
+@dataclass(frozen=True)
+class EstimatedTimes:
+    """Estimated cycles: of each timed inference, of its copies of input and output (visit, repeat), and of the first
+    inference after reset. `metrics` makes them time.
+    """
+
     cycles: tuple[tuple[float, ...], ...]
+    copies: tuple[tuple[tuple[float, float], ...], ...]
+    first: float
+
+    def metrics(self, clock_hz: int, claim: Claim) -> dict[str, Metric]:
+        """Return `cycles` and all latencies on a clock of `clock_hz`."""
+
+        def seconds(cycles: Sequence[Sequence[float]]) -> Metric:
+            return summary(cycles, "s", "estimated", 1 / clock_hz)
+
+        metrics = {
+            "cycles": summary(self.cycles, "cycles", "estimated"),
+            "latency": seconds(self.cycles),
+            "first_latency": seconds([[self.first]]),
+            "input_latency": seconds([[repeat[0] for repeat in visit] for visit in self.copies]),
+            "output_latency": seconds([[repeat[1] for repeat in visit] for visit in self.copies]),
+        }
+        return {name: metric.model_copy(update=vars(claim)) for name, metric in metrics.items()}
 
 
 @dataclass(frozen=True)
@@ -61,17 +88,17 @@ class Estimator:
         return models.estimate(window, self.board.core_info, self.board.timing).cycles
 
     def times(self, warmup: Sequence[Phases], timed: Sequence[Sequence[Phases]]) -> EstimatedTimes:
-        """Return `cycles` and all latencies; the first repeat of `warmup` is the first inference after reset."""
-        phases = [[[self.cycles(repeat[part]) for repeat in visit] for visit in timed] for part in range(3)]
-        copies_in, inference, copies_out = phases
-        metrics = {
-            "cycles": self._metric(inference, "cycles"),
-            "latency": self._metric(inference, "s"),
-            "first_latency": self._metric([[self.cycles(warmup[0][1])]], "s"),
-            "input_latency": self._metric(copies_in, "s"),
-            "output_latency": self._metric(copies_out, "s"),
-        }
-        return EstimatedTimes(metrics, tuple(tuple(visit) for visit in inference))
+        """Return the cycles of all; the first repeat of `warmup` is the first inference after reset."""
+        return EstimatedTimes(
+            cycles=tuple(tuple(self.cycles(repeat[1]) for repeat in visit) for visit in timed),
+            copies=tuple(tuple((self.cycles(r[0]), self.cycles(r[2])) for r in visit) for visit in timed),
+            first=self.cycles(warmup[0][1]),
+        )
+
+    def metrics(self, times: EstimatedTimes) -> dict[str, Metric]:
+        """Return `cycles` and all latencies."""
+        assert self.board.clock_hz, "the catalog refuses a board with a core but no clock"
+        return times.metrics(self.board.clock_hz, Claim(self.model.name, self.error, self.bound))
 
     @property
     def bound(self) -> float:
@@ -83,7 +110,7 @@ class Estimator:
     def error(self) -> str:
         """What is known of the error, in words."""
         doubt = self._doubt
-        return f"±{doubt.bound * 100:g} %: {doubt.why}" if doubt else self.model.error
+        return f"{doubtful(doubt.bound)}{doubt.why}" if doubt else self.model.error
 
     @property
     def _doubt(self) -> Doubt | None:
@@ -95,14 +122,10 @@ class Estimator:
         cycles = [[sum(self.cycles(window) for window in windows) for windows in row] for row in rows]
         return OperatorCycles(cycles, self.model.name, self.error)
 
-    def _metric(self, cycles: Sequence[Sequence[float]], unit: str) -> Metric:
-        assert self.board.clock_hz, "the catalog refuses a board with a core but no clock"
-        metric = (
-            summary(cycles, "s", "estimated", 1 / self.board.clock_hz)
-            if unit == "s"
-            else summary(cycles, "cycles", "estimated")
-        )
-        return metric.model_copy(update={"model": self.model.name, "error": self.error, "bound": self.bound})
+
+def doubtful(bound: float) -> str:
+    """Return how the words for an error begin that is larger than that of the core's model."""
+    return f"±{bound * 100:g} %: "
 
 
 def estimator(board: Board) -> Estimator | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hilbench.catalog.power import Power
-from hilbench.measure.metric import Metric
+from hilbench.measure.metric import Metric, Part
 from hilbench.measure.statistics import summary
 
 DATA_SHEET = "latency at the data sheet's run-mode current"
@@ -33,6 +33,13 @@ class Window:
     def power_w(self) -> float:
         """Mean power."""
         return self.energy_j / self.duration_s
+
+
+class Metered(Part):
+    """What a meter integrated: a row a visit of an input with the window of each repeat, and pauses (`idle`)."""
+
+    visits: tuple[tuple[Window, ...], ...]
+    idle: tuple[Window, ...]
 
 
 def estimated_energy(latency: Metric, power: Power) -> Metric:

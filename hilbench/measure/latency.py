@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from hilbench.catalog.board import Board
+from hilbench.catalog.core import CORES
 from hilbench.measure.metric import Metric
 from hilbench.measure.statistics import summary
 
@@ -17,12 +18,28 @@ _BOUND_KNOWN = "a lower bound: no stalls, no wait states; the error is not known
 _BOUND_UNKNOWN = "the error is not known: this core can issue two instructions a cycle"
 
 
-def exact(board: Board) -> bool:
+class Clock(Protocol):
+    """What turns counts into time: a board of the catalog, or what a record says of its board."""
+
+    @property
+    def core(self) -> str:
+        """The core's name."""
+
+    @property
+    def clock_hz(self) -> int | None:
+        """Hertz of the core."""
+
+    @property
+    def counter(self) -> str:
+        """What is counted: instructions, cycles or nanoseconds."""
+
+
+def exact(board: Clock) -> bool:
     """Return whether the board's counter gives the same number each time: instructions do, clocks do not."""
     return board.counter == "instructions"
 
 
-def time_metrics(times: Times, board: Board, first: int | None, precision: float | None = None) -> dict[str, Metric]:
+def time_metrics(times: Times, board: Clock, first: int | None, precision: float | None = None) -> dict[str, Metric]:
     """Return the metrics of time: `latency` always, `instructions` or `cycles` when that is what was counted.
 
     `first` is the first inference after reset in counter units, None when it was not seen; it becomes `first_latency`
@@ -52,7 +69,7 @@ def shortfall(metric: Metric) -> str:
     return f"{reached}, not to the {wanted} asked for: time it on a quieter machine, or raise latency: max_rounds"
 
 
-def _seconds(counts: Sequence[Sequence[int]], board: Board, precision: float | None = None) -> Metric:
+def _seconds(counts: Sequence[Sequence[int]], board: Clock, precision: float | None = None) -> Metric:
     """Return counts as seconds on the board's clock (a nanosecond counter needs none)."""
     if board.counter == "nanoseconds":
         return summary(counts, "s", "host", 1e-9, precision)
@@ -60,6 +77,7 @@ def _seconds(counts: Sequence[Sequence[int]], board: Board, precision: float | N
     if board.counter == "cycles":
         return summary(counts, "s", "measured", 1 / board.clock_hz, precision)
     estimate = summary(counts, "s", "estimated", 1 / board.clock_hz)
-    error = _BOUND_KNOWN if board.core_info.single_issue else _BOUND_UNKNOWN
-    known = {"model": ONE_CYCLE, "error": error, "lower_bound": board.core_info.single_issue}
+    single_issue = CORES[board.core].single_issue
+    error = _BOUND_KNOWN if single_issue else _BOUND_UNKNOWN
+    known = {"model": ONE_CYCLE, "error": error, "lower_bound": single_issue}
     return estimate.model_copy(update=known)

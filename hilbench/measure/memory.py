@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,12 @@ from hilbench.measure.metric import Metric
 
 FULL = 0.9
 """The share of a memory from which on it is called nearly full: a little more code or data will not fit."""
+
+
+PARTS = ("model", "kernels", "runtime", "agent", "stack")
+_NOT_MODEL = ("agent", "stack")
+ALL_SPARE = "all RAM that the image leaves"
+"""The detail of an `arena_asked` of which no more is known."""
 
 
 def memory_metrics(
@@ -49,7 +56,7 @@ def memory_metrics(
     if planned_bytes is not None:
         metrics["arena_asked"] = _count(planned_bytes, "planned before the model runs")
     elif sizes.spare_bytes is not None:
-        metrics["arena_asked"] = _count(sizes.spare_bytes, "all RAM that the image leaves")
+        metrics["arena_asked"] = _count(sizes.spare_bytes, ALL_SPARE)
     return metrics
 
 
@@ -66,6 +73,27 @@ def parts_bytes(elf: Elf) -> dict[str, int]:
     """
     parts = parts_of(elf)
     return {**elf.sizes().sections, **(parts.flat() if parts else {})}
+
+
+def sizes_of(parts: Mapping[str, int], spare_bytes: int | None) -> Sizes | None:
+    """Return the sizes behind `parts_bytes`; None where it tells no parts.
+
+    `spare_bytes`, which is no part, is that of `Sizes`.
+    """
+    memories = {memory: {part: parts.get(f"{memory}_{part}") for part in PARTS} for memory in ("flash", "ram")}
+    flash, ram = ({part: size for part, size in of.items() if size is not None} for of in memories.values())
+    if not flash or not ram:
+        return None
+    sections = {name: size for name, size in parts.items() if not name.startswith(("flash_", "ram_"))}
+    return Sizes(
+        flash_model=sum(size for part, size in flash.items() if part not in _NOT_MODEL),
+        flash_agent=flash.get("agent", 0),
+        ram_model=sum(size for part, size in ram.items() if part not in _NOT_MODEL),
+        ram_agent=ram.get("agent", 0),
+        stack_reserved=ram.get("stack", 0),
+        sections=sections,
+        spare_bytes=spare_bytes,
+    )
 
 
 def _count(value: int, detail: str) -> Metric:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hilbench.catalog.board import Board
+from hilbench.measure.latency import Clock
 from hilbench.measure.metric import Basis, Part
 
 
@@ -37,7 +37,8 @@ class Profile(Part):
     """The operators in the order they run. `rest` is what the runtime takes between them, `rest_cycles` that in cycles.
 
     `model` and `error` are given where cycles were estimated; `no_cycles` is why they were not, though the board's file
-    allows it. A profile comes from an image of its own, `build_id`: no other number of a record does.
+    allows it. A profile comes from an image of its own, `build_id`: no other number of a record does. `rows` and
+    `cycle_rows` are what all is the median of: a row an inference, a number an operator and one for the rest.
     """
 
     unit: Literal["instructions", "cycles"]
@@ -50,6 +51,8 @@ class Profile(Part):
     no_cycles: str = ""
     n: int
     build_id: str
+    rows: tuple[tuple[int, ...], ...] | None = None
+    cycle_rows: tuple[tuple[float, ...], ...] | None = None
 
     @property
     def total(self) -> float:
@@ -75,7 +78,7 @@ class Profile(Part):
 def profile_of(
     counts: Sequence[Sequence[int]],
     operators: Sequence[str],
-    board: Board,
+    board: Clock,
     build_id: str,
     cycles: OperatorCycles | None = None,
 ) -> Profile:
@@ -102,6 +105,8 @@ def profile_of(
         error=cycles.error if cycles else None,
         n=len(counts),
         build_id=build_id,
+        rows=tuple(tuple(row) for row in counts),
+        cycle_rows=tuple(tuple(row) for row in cycles.rows) if cycles else None,
     )
 
 

@@ -39,6 +39,11 @@ _JUDGES = {
 }
 
 
+def judge_named(name: str) -> Judge | None:
+    """Return the reference of this name, as in a record; None if there is no such."""
+    return next((judge for judge in (_TFLM, *_JUDGES.values()) if judge.name == name), None)
+
+
 def judge_of(file: str) -> Judge:
     """Return the reference for a model `file`, by its suffix: TensorFlow Lite Micro unless another is known."""
     return _JUDGES.get(PurePosixPath(file).suffix.lower(), _TFLM)

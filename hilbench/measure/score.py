@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from hilbench.catalog.data import Array, Samples
 from hilbench.catalog.suite import Task
@@ -21,6 +22,18 @@ from hilbench.tensors import TensorInfo
 
 _MOST_CLASSES = 100
 """A confusion matrix of more would be most of a record."""
+
+
+class Judged(Protocol):
+    """How outputs are judged: a suite's task, or what a record says of it."""
+
+    @property
+    def accuracy(self) -> str | None:
+        """A key of `KINDS`; None: they are not."""
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes, if they have any."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,7 @@ class Question:
 class Kind:
     """A way to judge. `check` raises `ModelError` for what can be told before a board runs.
 
-    `classifies`: the outputs are scores of classes, and labels are their indices.
+    `classifies`: the outputs are scores of classes, and labels are their indices: to judge them takes nothing else.
     """
 
     score: Callable[[Question, Sequence[bytes]], Metric]
@@ -91,7 +104,7 @@ class Confusion(Part):
     counts: tuple[tuple[int, ...], ...]
 
 
-def class_count(task: Task, outputs: Sequence[TensorInfo]) -> int | None:
+def class_count(task: Judged, outputs: Sequence[TensorInfo]) -> int | None:
     """Return how many classes labels may name: one an output, two for a single score; None if they are no classes."""
     if task.accuracy is None or not KINDS[task.accuracy].classifies:
         return None
@@ -112,12 +125,12 @@ def check(task: Task, question: Question) -> None:
         KINDS[task.accuracy].check(question)
 
 
-def score(task: Task, question: Question, outputs: Sequence[bytes]) -> dict[str, Metric]:
+def score(task: Judged, question: Question, outputs: Sequence[bytes]) -> dict[str, Metric]:
     """Return `accuracy` of all samples' `outputs`; nothing if the task names no metric."""
     return {} if task.accuracy is None else {"accuracy": KINDS[task.accuracy].score(question, outputs)}
 
 
-def confusion_of(task: Task, question: Question, outputs: Sequence[bytes]) -> Confusion | None:
+def confusion_of(task: Judged, question: Question, outputs: Sequence[bytes]) -> Confusion | None:
     """Return the confusion matrix of a classifier of 2 to 100 classes that has a score for each, None of others."""
     classes, scores = class_count(task, question.outputs), math.prod(question.outputs[0].shape)
     if classes is None or classes != scores or not 2 <= classes <= _MOST_CLASSES:

@@ -26,6 +26,8 @@ BOOTSTRAP = "bootstrap"
 """`Metric.ci_method` of the intervals made here: visits resampled 2000 times, expanded percentiles."""
 FENCE = 3.0
 """Tukey's far fence (Exploratory Data Analysis, 1977): this many interquartile ranges outside the quartiles."""
+REPEATS_DIFFER = "repeats of one input differ"
+"""What is said of a count that should have been exact and was not."""
 _SEED = 95
 _CHUNK = 4_000_000
 """Numbers in memory at a time."""
@@ -53,7 +55,7 @@ def summary(
         if noisy(basis) and (interval := median_interval(values)):
             found |= {"ci95": interval, "ci_method": BOOTSTRAP}
     if not noisy(basis) and (values != values[:, :1]).any():
-        found["detail"] = "repeats of one input differ"
+        found["detail"] = REPEATS_DIFFER
     if noisy(basis) and values.size > 1:
         found["outliers"] = outliers(values)
         if precision is not None:
@@ -64,6 +66,13 @@ def summary(
 def noisy(basis: Basis) -> bool:
     """Return whether observations of this basis differ from run to run, as those of clocks and meters do."""
     return basis in ("measured", "host")
+
+
+def exact(metric: Metric) -> bool:
+    """Return whether a run that differs in nothing would give this number again: no clock is behind it."""
+    if noisy(metric.basis) or metric.detail == REPEATS_DIFFER:
+        return False
+    return metric.basis != "estimated" or metric.ci95 is None  # an energy that was estimated from a measured latency
 
 
 def narrow(visits: Visits, precision: float) -> bool:
@@ -96,9 +105,30 @@ def median_interval(visits: Visits | Floats) -> tuple[float, float] | None:
     of the upper: so both ends are observations, and whichever middle one is called the median lies between them.
     """
     values = np.asarray(visits, dtype=np.float64)
-    count, repeats = values.shape
+    count = len(values)
     if count < FEWEST:
         return None
+    lowers, uppers = _resampled_medians(values)
+    return _expanded(lowers, count)[0], _expanded(uppers, count)[1]
+
+
+def median_error(visits: Visits | Floats) -> float | None:
+    """Return the standard error of the logarithm of the median: 0.01 is 1 % of it; None for fewer than 6 visits.
+
+    The bootstrap's own is too small for few visits, by sqrt((n - 1) / n). None too where a resample has no positive
+    median, which has no logarithm.
+    """
+    values = np.asarray(visits, dtype=np.float64)
+    count = len(values)
+    if count < FEWEST:
+        return None
+    medians = np.mean(_resampled_medians(values), axis=0)
+    return float(np.log(medians).std()) * math.sqrt(count / (count - 1)) if medians.min() > 0 else None
+
+
+def _resampled_medians(values: Floats) -> tuple[Floats, Floats]:
+    """Return the lower and the upper middle of all observations in each resample of the visits, its rows."""
+    count, repeats = values.shape
     order = np.argsort(values, axis=None, kind="stable")
     ordered, visit = values.ravel()[order], order // repeats
     half, lowers, uppers = values.size / 2, [], []
@@ -106,7 +136,7 @@ def median_interval(visits: Visits | Floats) -> tuple[float, float] | None:
         reached = np.cumsum(drawn[:, visit], axis=1, dtype=np.int32)
         lowers.append(ordered[(reached < half).sum(axis=1)])
         uppers.append(ordered[(reached <= half).sum(axis=1)])
-    return _expanded(np.concatenate(lowers), count)[0], _expanded(np.concatenate(uppers), count)[1]
+    return np.concatenate(lowers), np.concatenate(uppers)
 
 
 def mean_interval(values: Sequence[float] | Floats) -> tuple[float, float] | None:

@@ -9,6 +9,9 @@ from hilbench.measure.metric import Metric
 _WIDTH = len("1.23")
 _ROUNDS_UP = 0.9995  # what is so near to the next unit would be written as 1000 of this one
 
+_COUNTS = ("instructions", "cycles", "B", "LSB")
+_PREFIXES = (("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9))
+
 
 def friendly(metric: Metric) -> str:
     """Return the metric's value with a readable unit, such as `1.21 M`, `10.4 ms` or `31.8 kB`."""
@@ -74,3 +77,43 @@ def _scaled(value: float, steps: tuple[tuple[str, float], ...]) -> str:
     number = value / factor
     text = next(text for digits in (2, 1, 0) if len(text := f"{abs(number):.{digits}f}") <= _WIDTH or not digits)
     return f"{'-' * (number < 0)}{text} {unit}".rstrip()
+
+
+def both(before: Metric, after: Metric) -> tuple[str, str]:
+    """Return two values of one unit so that they can be told apart: `200,106` and `202,107`, `8.00 ms` and `8.08 ms`,
+    `98.80 %` and `98.60 %`.
+    """
+    values = before.value, after.value
+    if before.unit in _COUNTS:
+        unit = "" if before.unit in ("instructions", "cycles") else f" {before.unit}"
+        whole = all(value == int(value) for value in values)
+        texts = tuple(f"{value:,.0f}{unit}" if whole else f"{value:,.1f}{unit}" for value in values)
+        if texts[0] != texts[1] or values[0] == values[1]:
+            return texts[0], texts[1]
+    suffix, factor, digits = _common(before, max(map(abs, values)))
+    for more in range(digits, digits + 6):
+        texts = tuple(f"{value / factor:.{more}f}{suffix}" for value in values)
+        if texts[0] != texts[1] or values[0] == values[1]:
+            break
+    return texts[0], texts[1]
+
+
+def change(before: Metric, after: Metric) -> str:
+    """Return by how much a value changed: `+1.0 %`, of shares `-0.20 pt`."""
+    step = after.value - before.value
+    if before.unit == "share":
+        return f"{step * 100:+.2f} pt" if abs(step) >= 5e-5 or not step else f"{step * 100:+.1g} pt"
+    if not before.value:
+        return "+0.0 %" if not step else "was 0"
+    share = 100 * step / abs(before.value)
+    return f"{share:+.1f} %" if abs(share) >= 0.05 or not share else f"{share:+.1g} %"
+
+
+def _common(metric: Metric, largest: float) -> tuple[str, float, int]:
+    """Return what follows a number, what to divide by, and how many decimals to begin with, for a `largest` value."""
+    if metric.unit == "share":
+        return ("", 1.0, 4) if metric.detail.startswith("AUC") else (" %", 0.01, 2)
+    if metric.unit not in ("s", "J", "W"):
+        return "", 1.0, 3
+    prefix, factor = next((step for step in _PREFIXES if largest >= step[1]), _PREFIXES[-1])
+    return f" {prefix}{metric.unit}", factor, max(0, 3 - len(f"{largest / factor:.0f}"))

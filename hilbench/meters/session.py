@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from hilbench import plugins
 from hilbench.errors import MeterError
-from hilbench.measure.energy import measured_energy
+from hilbench.measure.energy import Metered, measured_energy
 from hilbench.measure.metric import Metric
 from hilbench.meters.base import Capture, Instrument, Meter
 from hilbench.meters.options import MeterChoice
@@ -28,11 +28,15 @@ MISSING = "energy"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run has of its meter: metrics, or the reason under `energy` in `missing`; `facts` for the record."""
+    """What a run has of its meter: metrics, or the reason under `energy` in `missing`; `facts` for the record.
+
+    `raw` is what the metrics were made of.
+    """
 
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    raw: Metered | None = None
 
 
 class Metering:
@@ -68,7 +72,8 @@ class Metering:
         except MeterError as error:
             return Outcome(missing={MISSING: str(error)}, facts=facts)
         windows = iter(found.windows)
-        return Outcome(measured_energy([[next(windows) for _ in visit] for visit in visits], found.idle), facts=facts)
+        raw = Metered(visits=tuple(tuple(next(windows) for _ in visit) for visit in visits), idle=found.idle)
+        return Outcome(measured_energy(raw.visits, raw.idle), facts=facts, raw=raw)
 
     def _attempt_start(self) -> bool:
         if self._instrument is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hilbench.pytest_plugin.options import add_options, given_any
+from hilbench.pytest_plugin.options import add_options, given_any, value
 
 if TYPE_CHECKING:
     from hilbench.records.record import Record
@@ -28,9 +28,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse boards, frameworks, folders and stores that do not exist before anything is collected."""
     if given_any(config):
+        from hilbench.pytest_plugin.gate import gate
         from hilbench.pytest_plugin.session import selection
 
         selection(config)
+        gate(config)
+    if value(config, "hil_shard"):
+        from hilbench.pytest_plugin.shard import chosen
+
+        chosen(config)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -40,6 +46,28 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     from hilbench.pytest_plugin.collect import SuiteFile
 
     return SuiteFile.from_parent(parent, path=file_path)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep this shard's share of what is left after `-k` and `-m`."""
+    if value(config, "hil_shard"):
+        from hilbench.pytest_plugin.shard import keep_share
+
+        keep_share(config, items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Let a shard pass that had nothing to do; fail for what is gone, where `--hil-fail=gone` asks for that."""
+    if value(session.config, "hil_compare") and not hasattr(session.config, "workerinput"):
+        from hilbench.pytest_plugin.gate import finish
+
+        finish(session, outcomes_of(session.config))
+    if value(session.config, "hil_shard"):
+        from hilbench.pytest_plugin.shard import forgive_empty
+
+        forgive_empty(session, exitstatus)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -54,14 +82,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the tables."""
-    outcomes = [
+def outcomes_of(config: pytest.Config) -> list[dict[str, Any]]:
+    """Return what came of all runs so far, also of those of xdist workers; nothing without a terminal reporter."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return [
         outcome
-        for reports in terminalreporter.stats.values()
+        for reports in (reporter.stats.values() if reporter else ())
         for report in reports
         for outcome in getattr(report, "hilbench", ())
     ]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the tables."""
+    outcomes = outcomes_of(terminalreporter.config)
     if outcomes:
         from hilbench.pytest_plugin.summary import print_summary
 
@@ -74,7 +108,8 @@ def hil_bench(request: pytest.FixtureRequest) -> Callable[..., Record]:
 
     Takes the suite's path (relative to the test file's folder or the rootdir), a task's id (may be left out when there
     is one), and `board` and `framework` in place of the command line's. Skips where the board cannot be run. Keeps the
-    record in the store, shows it in the table, and does not judge it: assert on what it returns.
+    record in the store, shows it in the table, and does not judge it (but for `--hil-compare`): assert on what it
+    returns.
     """
     from hilbench.pytest_plugin.session import bench_from_test
 

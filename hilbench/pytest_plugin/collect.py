@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from hilbench import catalog
-from hilbench.errors import ExpectationFailed, HilbenchError, Unavailable
+from hilbench.errors import ExpectationFailed, HilbenchError, Regression, Unavailable
 from hilbench.plan import Plan
+from hilbench.pytest_plugin.gate import judge
 from hilbench.pytest_plugin.options import value
 from hilbench.pytest_plugin.session import NO_BOARD, cannot_run, run_and_keep, selection
 from hilbench.records.expect import broken, unknown
@@ -56,14 +57,17 @@ class BenchItem(SuiteItem):
         self.plan = plan
 
     def runtest(self) -> None:
-        """Run the benchmark and hold its record against the suite's `expect:`."""
+        """Run the benchmark, and hold its record against the suite's `expect:` and against an earlier run."""
         record = run_and_keep(self, self.plan)
         failures = broken(record, record.bars)
         unsure = unknown(record, record.bars)
         if value(self.config, "hil_require"):
             failures += unsure
+        worse = judge(self, self.plan, record)
         if failures:
-            raise ExpectationFailed("\n  ".join(failures), where=record.label)
+            raise ExpectationFailed("\n  ".join([*failures, *worse]), where=record.label)
+        if worse:
+            raise Regression("\n  ".join(worse))
         for line in unsure:
             self.warn(pytest.PytestWarning(f"{record.label}: {line}"))
 

@@ -11,10 +11,11 @@ import pytest
 
 from hilbench import bench, catalog, plugins
 from hilbench.attached import require_use
-from hilbench.errors import HilbenchError, Unavailable, UnsupportedModel, UsageError, nearest
+from hilbench.errors import HilbenchError, Regression, Unavailable, UnsupportedModel, UsageError, nearest
 from hilbench.meters.options import parse_meter, require_silicon
 from hilbench.plan import Channel, Plan
 from hilbench.pytest_plugin import OUTCOMES
+from hilbench.pytest_plugin.gate import judge
 from hilbench.pytest_plugin.options import number, place, places, seconds, value
 from hilbench.pytest_plugin.progress import ProgressLine
 from hilbench.records.record import Record
@@ -35,6 +36,7 @@ def selection(config: pytest.Config) -> Selection:
     if _SELECTION not in config.stash:
         try:
             config.stash[_STORE] = open_store(place(config, "hil_store") or config.invocation_params.dir / DEFAULT)
+            config.stash[_STORE].ready()
             firmware = place(config, "hil_firmware")
             if firmware and not Path(firmware).is_dir():
                 raise UsageError(
@@ -129,7 +131,10 @@ def bench_from_test(request: pytest.FixtureRequest) -> Callable[..., Record]:
                 cannot_run(request.config, Unavailable(NO_BOARD))
             path = request.path.parent / suite
             plan = _only_plan(chosen, path if path.exists() else request.config.rootpath / suite, task)
-            return run_and_keep(request.node, plan)
+            record = run_and_keep(request.node, plan)
+            if worse := judge(request.node, plan, record):
+                raise Regression("\n  ".join(worse))
+            return record
         except (HilbenchError, pytest.UsageError) as error:
             pytest.fail(str(error), pytrace=False)
 

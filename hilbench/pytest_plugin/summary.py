@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+from hilbench.pytest_plugin.gate import Gate, comparison, gate
+from hilbench.records.compare import Comparison
 from hilbench.records.record import Record
+from hilbench.reports.comparison import print_comparison
 from hilbench.reports.console import WIDTH_ELSEWHERE, console_for
 from hilbench.reports.table import NotRun, print_tables
 
@@ -18,13 +20,23 @@ def print_summary(reporter: Any, outcomes: list[dict[str, Any]]) -> None:
     reporter.section("hilbench")
     width = None if reporter.isatty else WIDTH_ELSEWHERE
     print_tables(console_for(reporter._tw._file, width, bool(reporter.hasmarkup)), records, not_run)
+    if held := gate(reporter.config):
+        _print_comparison(reporter, held, comparison(reporter.config, outcomes))
     stored = [str(outcome["stored"]) for outcome in outcomes if "stored" in outcome]
     for folder in dict.fromkeys(place.rpartition("/")[0] for place in stored):
         count = sum(place.rpartition("/")[0] == folder for place in stored)
         reporter.write_line(f"\n{count} record{'s' if count > 1 else ''} in {_near(folder, reporter)}")
 
 
+def _print_comparison(reporter: Any, held: Gate, found: Comparison) -> None:
+    """Print the table of what differs from earlier runs. Items have told what failed; what is gone has no item."""
+    reporter.write_line(f"\ncompared with {held.ref}" + "".join(f"; {note}" for note in held.notes))
+    if held.before:
+        width = None if reporter.isatty else WIDTH_ELSEWHERE
+        print_comparison(console_for(reporter._tw._file, width, bool(reporter.hasmarkup)), found)
+
+
 def _near(folder: str, reporter: Any) -> str:
-    """Return `folder` relative to where pytest was started, if it is below that."""
-    path, start = Path(folder), reporter.config.invocation_params.dir
-    return str(path.relative_to(start)) if path.is_relative_to(start) else folder
+    """Return `folder` relative to where pytest was started, if it is below that; a store may be no folder."""
+    start = str(reporter.config.invocation_params.dir)
+    return "." if folder == start else folder.removeprefix(f"{start}/")

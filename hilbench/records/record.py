@@ -7,9 +7,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from hilbench.catalog.power import Power
 from hilbench.catalog.suite import Bound
 from hilbench.errors import StoreError
 from hilbench.measure.counted import Counts
+from hilbench.measure.energy import Metered
 from hilbench.measure.metric import Metric, Part
 from hilbench.measure.profile import Profile
 from hilbench.measure.score import Confusion
@@ -34,13 +36,14 @@ class TargetFacts(Part):
 
 
 class BoardFacts(Part):
-    """The board: its id, core and clock, and what its counter counts."""
+    """The board: its id, core and clock, what its counter counts, and what an energy was estimated from."""
 
     id: str
     name: str
     core: str
     clock_hz: int | None
     counter: str
+    power: Power | None = None
 
 
 class FrameworkFacts(Part):
@@ -111,12 +114,14 @@ class Tensors(Part):
 
 
 class Samples(Part):
-    """Raw observations, enough to score times, accuracy and fidelity again.
+    """Raw observations, enough to score times, energy, accuracy and fidelity again.
 
     `times`: one entry a visit of a timed sample, of one [input, inference, output] triple a repeat, in the board's
     counter unit; round after round, so that entry i is of sample i modulo their number. `warmup`: those before them.
     `outputs`: the model's output bytes of all samples one after another, base64. `reference`: the same for
-    the reference interpreter, where there is one. `cycles`: those estimated for each timed inference, where they were.
+    the reference interpreter, where there is one. Where cycles were estimated, `cycles` are those of each timed
+    inference, `copy_cycles` those of its input copy and output copy, and `first_cycles` those of the first inference
+    after reset. `energy`: what a meter integrated.
     """
 
     warmup: tuple[tuple[int, int, int], ...] = ()
@@ -125,6 +130,9 @@ class Samples(Part):
     reference: str | None = None
     labels: tuple[int, ...] | None = None
     cycles: tuple[tuple[float, ...], ...] | None = None
+    copy_cycles: tuple[tuple[tuple[float, float], ...], ...] | None = None
+    first_cycles: float | None = None
+    energy: Metered | None = None
 
 
 class Record(Part):

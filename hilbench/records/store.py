@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,14 @@ from hilbench.records.record import Record
 DEFAULT = Path(".hilbench/records")
 LARGEST_BYTES = 64 * 2**20
 """A document beyond this is refused unread: no run of ours writes one, and a page of them would be no page."""
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def checked_id(record_id: str) -> str:
+    """Return `record_id`, which never leads out of a folder. Raises `StoreError` when no record has such an id."""
+    if not _ID.fullmatch(record_id):
+        raise StoreError(f"'{record_id}' is not a record's id", hint="ids are letters, digits, dots, dashes and _")
+    return record_id
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,45 @@ class Document:
         if record.id != self.id:
             raise StoreError(f"the record calls itself '{record.id}', but is kept as '{self.id}'", where=self.where)
         return record
+
+    @classmethod
+    def of(cls, record: Record) -> Document:
+        """Return `record` as the document that keeps it."""
+        return cls(record.id, record.id, record.to_json())
+
+
+def checked(document: Document) -> Record:
+    """Return the record of a document that is to be kept. Raises `StoreError` when it could not be read again."""
+    checked_id(document.id)
+    size = len(document.text.encode("utf-8", "surrogatepass"))
+    if size > LARGEST_BYTES:
+        raise too_large(size, document.where)
+    return document.record()
+
+
+def too_large(size: int, where: str) -> StoreError:
+    """Return the error for a document of `size` bytes that is not read."""
+    return StoreError(f"{size} bytes are more than the {LARGEST_BYTES} a record may have", where=where)
+
+
+def missing(record_id: str, where: str) -> StoreError:
+    """Return the error for a record that is not there."""
+    return StoreError(
+        f"there is no record '{record_id}'", where=where, hint="`hilbench store list` lists what is there"
+    )
+
+
+def refuse_another(document: Document, kept: Document) -> None:
+    """Raise `StoreError` unless `kept`, found under the id of `document`, is the same record."""
+    if kept.text == document.text and kept.problem is None:
+        return
+    try:
+        if kept.record() == document.record():  # another schema's text of it
+            return
+        what, hint = "another record is kept under this id", "nothing was changed; see which of the two is right"
+    except StoreError as error:
+        what, hint = f"what is kept under this id is damaged: {error.what}", "nothing was changed; remove it first"
+    raise StoreError(what, where=kept.where, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -65,10 +113,16 @@ EVERYTHING = Query()
 
 
 class Store(Protocol):
-    """Keeps records. Putting the same record twice leaves one; another record of the same id is refused."""
+    """Keeps records. Keeping the same record twice leaves one; another record of the same id is refused."""
+
+    def ready(self) -> None:
+        """Raise `StoreError` for what would keep records from being kept; of a server that is away, only warn."""
 
     def put(self, record: Record) -> str:
         """Keep `record`, wholly or not at all, and return where it is: PLACE/ID. Raises `StoreError`."""
+
+    def keep(self, document: Document) -> str:
+        """Keep a document to the byte, as `put` does. Raises `StoreError`, also when it is damaged."""
 
     def get(self, record_id: str) -> Record:
         """Return the record with this id. Raises `StoreError` when it is missing or damaged."""
@@ -101,7 +155,7 @@ def open_store(spec: str | Path) -> Store:
     What follows a `+` in the scheme is the store's own business: `postgresql+psycopg://…` is the store `postgresql`.
     """
     scheme, colon, rest = str(spec).partition(":")
-    if not colon or not rest or "/" in scheme:
+    if not colon or "/" in scheme:
         name, place = "directory", str(spec)
     else:
         name, place = scheme.partition("+")[0], rest if scheme == "directory" else str(spec)

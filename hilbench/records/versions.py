@@ -11,7 +11,7 @@ from hilbench.errors import StoreError
 from hilbench.records import seal
 
 NEWEST = 2
-_SCHEMA = re.compile(r"hilbench\.record/(\d{1,6})")
+_SCHEMA = re.compile(r"hilbench\.record/([1-9][0-9]{0,5})")
 
 
 def upgraded(text: str, where: str) -> dict[str, Any] | None:

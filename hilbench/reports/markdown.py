@@ -1,0 +1,70 @@
+"""GitHub-flavoured Markdown of records: for a pull request, an issue, or the summary of a CI job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hilbench.records import fair
+from hilbench.records.record import Record
+from hilbench.reports.columns import (
+    NotRun,
+    build_lines,
+    columns_of,
+    group_lines,
+    name_of,
+    not_run_lines,
+    notes_of,
+    place_of,
+    title_of,
+    unranked_lines,
+)
+
+_MARKUP = re.compile(r"([\\`*_\[|#~])")
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
+"""`$` is there because GitHub reads `$x$` as mathematics."""
+
+
+def markdown(records: Sequence[Record], not_run: Sequence[NotRun] = ()) -> str:
+    """Return one table for each group of records that can be compared, best row first, and the small print below."""
+    groups = fair.groups(records)
+    blocks = [_block(group) for group in groups]
+    small = [*group_lines(groups), *notes_of(records), *not_run_lines(not_run)]
+    blocks += [_list(small)] if small else []
+    return "\n".join(blocks or ["No benchmark has run.\n"])
+
+
+def _block(group: Sequence[Record]) -> str:
+    ranking = fair.rank(group)
+    small = [*unranked_lines(ranking), *build_lines(group)]
+    parts = [f"### {text(title_of(group[0]))}\n", _table(ranking)]
+    return "\n".join(parts + ([_list(small)] if small else []))
+
+
+def _table(ranking: fair.Ranking) -> str:
+    """Return the table: the basis stands below each heading."""
+    records = [standing.record for standing in ranking.standings]
+    several, columns = len(records) > 1, columns_of(records)
+    headings = [text("framework"), *(_heading(column.title, column.basis) for column in columns)]
+    rows = [[text(name_of(record)), *(text(column.cell(record)) for column in columns)] for record in records]
+    sides = [":--", *("--:" for _ in columns)]
+    if several:
+        headings.insert(0, _heading("rank by", ranking.metric))
+        sides.insert(0, "--:")
+        for row, standing in zip(rows, ranking.standings, strict=True):
+            row.insert(0, place_of(standing))
+    return "".join(f"| {' | '.join(row)} |\n" for row in (headings, sides, *rows))
+
+
+def _heading(title: str, basis: str) -> str:
+    return f"{text(title)}<br><sub>{text(basis)}</sub>" if basis else text(title)
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "".join(f"- {text(line)}\n" for line in lines)
+
+
+def text(words: str) -> str:
+    """Return `words` on one line, with nothing in them that Markdown or HTML acts upon."""
+    line = " ".join("".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in words).split())
+    return _MARKUP.sub(r"\\\1", line).translate(_ENTITIES)

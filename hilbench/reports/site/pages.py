@@ -1,0 +1,282 @@
+"""The pages: each a function from what is known to the text of one file."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from hilbench import __version__
+from hilbench.errors import printable
+from hilbench.measure.direction import lower_is_better
+from hilbench.measure.units import accuracy, friendly, with_precision
+from hilbench.records import fair
+from hilbench.records.record import Record
+from hilbench.reports.site import names, script_data, views
+from hilbench.reports.site.rows import Kind, Refused, Run
+from hilbench.reports.site.standings import Entry, Group
+from hilbench.reports.web import environment
+
+if TYPE_CHECKING:
+    import jinja2
+
+_MOST_RUNS = 1000
+"""Runs in a page's table; older ones are in the row's archive."""
+_MOST_REFUSED = 1000
+_MOST_METRICS = 100
+_SPOKEN = {"ram": "RAM", "fidelity_lsb": "largest difference to the reference"}
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a row is told of others: its place in words, its group's heading, and its group's other rows."""
+
+    place: str
+    where: str
+    rivals: tuple[tuple[str, str], ...]
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    made = environment()
+    made.finalize = _seen
+    return made
+
+
+def _seen(value: Any) -> Any:
+    """Return what a template shows: of a string that others wrote, control characters as escapes that can be seen."""
+    return printable(value) if type(value) is str else value
+
+
+def render(template: str, root: str, here: str, **given: Any) -> str:
+    """Return a page. `root` is the way up to the site's own folder, `here` its entry of the navigation."""
+    return (
+        _templates()
+        .get_template(f"site/{template}.html.j2")
+        .render(root=root, here=here, hilbench=__version__, page=names.page, **given)
+    )
+
+
+def task_key(record: Record) -> str:
+    """Return a task's name among all suites: its own where its suite has the same."""
+    return record.task if record.task == record.suite else f"{record.suite}/{record.task}"
+
+
+def index_page(groups: Sequence[Group], entries: Sequence[Entry], runs: int, refused: Sequence[Refused]) -> str:
+    """Return the first page: what there is, and who leads where."""
+    tasks: dict[str, list[dict[str, Any]]] = {}
+    newest: dict[tuple[str, str, str], Group] = {}
+    for group in groups:
+        record = group.any
+        key = (task_key(record), record.board.id, record.target.kind)
+        if key not in newest or group.when > newest[key].when:
+            newest[key] = group
+    for (task, _, _), group in newest.items():
+        tasks.setdefault(task, []).append(_leader(group))
+    counted = {
+        "boards": _count((entry.record.board.id, entry.record.board.name) for entry in entries),
+        "frameworks": _count((entry.record.framework.name, "") for entry in entries),
+    }
+    marks = {state: sum(entry.mark == state for entry in entries) for state in ("ok", "unknown", "failed")}
+    return render("index", "", "overview", title="Leaderboard", tasks=sorted(tasks.items()), rows=len(entries),
+                  runs=runs, refused=len(refused), marks=marks,
+                  newest=max(entry.when for entry in entries), **counted)  # fmt: skip
+
+
+def tables_page(kind: str, name: str, groups: Sequence[Group], about: str = "") -> str:
+    """Return the page of a task or a board: a table for each group."""
+    link = "../rows/{}.html".format
+    tables = [views.table_of(group, number, link) for number, group in enumerate(groups, start=1)]
+    others = sorted({task_key(group.any) for group in groups} if kind == "board" else
+                    {group.any.board.id for group in groups})  # fmt: skip
+    return render("tables", "../", "", title=f"{name} · leaderboard", kind=kind, name=name, tables=tables,
+                  about=about, others=others, many=len(tables) > 1)  # fmt: skip
+
+
+def framework_page(name: str, entries: Sequence[tuple[Entry, Group]]) -> str:
+    """Return the page of a framework: each of its rows with its place. Values of unlike rows are not put in order."""
+    lines = [_listed(entry, group) for entry, group in entries]
+    versions = sorted({entry.record.framework.version for entry, _ in entries})
+    return render("framework", "../", "", title=f"{name} · leaderboard", name=name, lines=lines, versions=versions)
+
+
+def row_page(entry: Entry, standing: Standing) -> str:
+    """Return the page of a row: its newest record, its history, how to make it again."""
+    record = entry.record
+    histories = views.histories(entry.runs)
+    columns = _run_columns(entry)
+    return render(
+        "row",
+        "../",
+        "",
+        title=f"{record.framework.variant} on {record.board.id} for {record.task}",
+        entry=entry,
+        record=record,
+        task=task_key(record),
+        standing=standing,
+        mark=views.mark_of(entry),
+        metrics=_metrics(record),
+        facts=_facts(record),
+        histories=histories,
+        columns=columns,
+        runs=[_run(run, columns) for run in reversed(entry.runs[-_MOST_RUNS:])],
+        commands=_commands(entry),
+        file=names.file(record.id),
+    )
+
+
+def all_rows_page(count: int) -> str:
+    """Return the page of all rows; its data comes as `rows.js`."""
+    return render("rows", "", "rows", title="All rows", count=count)
+
+
+def rows_script(entries: Sequence[tuple[Entry, Group]]) -> str:
+    """Return the data of the page of all rows, of the choices on the page that compares too."""
+    lines = []
+    for entry, group in entries:
+        line = _listed(entry, group)
+        lines.append([line["slug"], line["task"], line["board"], line["name"], line["version"], line["place"],
+                      line["value"], line["basis"], line["date"], *line["mark"][:3]])  # fmt: skip
+    return script_data.call("hilbenchRows", lines)
+
+
+def compare_page() -> str:
+    """Return the page that compares two rows; all it does, its script does."""
+    return render("compare", "", "compare", title="Compare")
+
+
+def row_script(entry: Entry, standing: Standing) -> str:
+    """Return what the page that compares needs of a row."""
+    record = entry.record
+    return script_data.call(
+        "hilbenchRow",
+        {
+            "slug": entry.slug,
+            "name": f"{views.short(record.framework.variant)} {views.short(record.framework.version)}",
+            "where": standing.where,
+            "place": standing.place[:200],
+            "date": f"{entry.when:%Y-%m-%d}",
+            "mark": views.mark_of(entry)[:3],
+            "ground": {key: views.short(value) for key, value in vars(fair.ground(record)).items()},
+            "identity": list(vars(fair.ground(record)).values()),
+            "compiler": views.short(f"{record.image.compiler} {' '.join(record.image.flags)}"),
+            "metrics": _metrics(record),
+        },
+    )
+
+
+def refused_page(refused: Sequence[Refused]) -> str:
+    """Return the page of what is not shown, and why."""
+    return render("refused", "", "refused", title="Refused", refused=refused[:_MOST_REFUSED], count=len(refused))
+
+
+def _leader(group: Group) -> dict[str, Any]:
+    record = group.any
+    best = [standing for standing in group.ranking.standings if standing.place == 1]
+    found: dict[str, Any] = {"board": record.board.id, "best": None, "rows": len(group.entries)}
+    if best:
+        entry = group.entries[best[0].record.id]
+        value, basis = views.headline(entry.record.metrics, group.ranking.metric)
+        found["best"] = {"slug": entry.slug, "name": views.short(entry.record.framework.variant), "value": value,
+                         "basis": basis, "more": len(best) - 1}  # fmt: skip
+    return found
+
+
+def _count(named: Any) -> list[tuple[str, str, int]]:
+    found: dict[str, tuple[str, int]] = {}
+    for name, title in named:
+        found[name] = (title, found.get(name, ("", 0))[1] + 1)
+    return [(name, title, count) for name, (title, count) in sorted(found.items())]
+
+
+def _listed(entry: Entry, group: Group) -> dict[str, Any]:
+    record = entry.record
+    value, basis = views.headline(record.metrics, group.ranking.metric if entry.mark != "failed" else "")
+    return {"slug": entry.slug, "task": views.short(task_key(record)), "board": views.short(record.board.id),
+            "name": views.short(record.framework.variant), "version": views.short(record.framework.version),
+            "place": printable(group.standing(entry))[:160], "value": value, "basis": basis,
+            "date": f"{entry.when:%Y-%m-%d}", "mark": views.mark_of(entry)}  # fmt: skip
+
+
+def _metrics(record: Record) -> list[dict[str, Any]]:
+    found = []
+    for name, metric in list(record.metrics.items())[:_MOST_METRICS]:
+        write = accuracy if name == "accuracy" else with_precision if metric.unit in ("s", "J", "cycles") else friendly
+        found.append(
+            {
+                "name": views.short(name),
+                "title": _SPOKEN.get(name, views.short(name.replace("_", " "))),
+                "text": views.short(write(metric)),
+                "value": metric.value,
+                "unit": metric.unit,
+                "basis": metric.basis,
+                "model": printable(metric.model or "")[:200],
+                "error": printable(metric.error or "")[:300],
+                "detail": printable(metric.detail)[:200],
+                "ci95": metric.ci95,
+                "lower": lower_is_better(name, metric.unit),
+            }
+        )
+    return found
+
+
+def _facts(record: Record) -> list[tuple[str, str]]:
+    board, target, dataset = record.board, record.target, record.dataset
+    clock = f" at {board.clock_hz / 1e6:g} MHz" if board.clock_hz else ""
+    runs_as = f", as {target.stand_in}" if target.stand_in else ""
+    versions = ", ".join(f"{name} {version}" for name, version in record.framework.versions.items())
+    options = ", ".join(f"{key}={value}" for key, value in record.framework.options.items())
+    source = record.source.get("commit", "") + (" with changes" if record.source.get("dirty") == "yes" else "")
+    facts = [
+        ("task", f"{record.task} of the suite {record.suite}"),
+        ("board", f"{board.name} ({board.id}), {board.core}{clock}"),
+        ("ran on", f"{target.kind} {target.version}{runs_as}{', silicon' if target.silicon else ', no silicon'}"),
+        ("framework", f"{record.framework.variant} {record.framework.version}"),
+        ("options", options),
+        ("versions", versions),
+        ("model", f"{record.model.name}, SHA-256 {record.model.sha256}"),
+        ("data", f"{dataset.name}: {dataset.samples} of {dataset.of} samples, SHA-256 {dataset.sha256}"),
+        ("compiler", f"{record.image.compiler or 'not known'} {' '.join(record.image.flags)}"),
+        ("image", f"SHA-256 {record.image.sha256}"),
+        ("reference", record.reference.name if record.reference else "none"),
+        ("source", source),
+        ("started", record.started),
+        ("hilbench", record.hilbench),
+        *((f"no {name}", reason) for name, reason in record.missing.items()),
+    ]
+    return [(printable(name)[:_MOST_METRICS], printable(text)[:600]) for name, text in facts if text.strip()]
+
+
+def _commands(entry: Entry) -> str:
+    """Return what to type to have this row again. What others wrote is quoted: it must not become a command."""
+    record = entry.record
+    plain = not record.target.silicon and not record.target.stand_in
+    board = record.board.id if plain else f"{record.board.id}@{record.target.kind}"
+    lines = [f"pip install {shlex.quote(f'hilbench[{record.framework.name}]=={record.hilbench}')}"]
+    if _COMMIT.fullmatch(commit := record.source.get("commit", "")):
+        lines.append(f"git checkout {commit}")
+    suite = shlex.quote(f"suites/{record.suite}.hil.yaml")
+    choice = f"{shlex.quote(f'--board={board}')} {shlex.quote(f'--framework={record.framework.variant}')}"
+    lines.append(f"pytest {suite} {choice} -k {shlex.quote(record.task)}")
+    lines.append(f"hilbench verify {shlex.quote(f'{names.file(record.id)}.json')}")
+    return "\n".join(printable(line)[:400] for line in lines)
+
+
+def _run_columns(entry: Entry) -> list[Kind]:
+    """Return the kinds of the newest run that its table shows: older runs may have others, which it then lacks."""
+    wanted = ("accuracy", "fidelity", "cycles", "instructions", "latency", "energy", "flash", "ram")
+    return [kind for kind, _, _ in entry.runs[-1].values if kind.name in wanted]
+
+
+def _run(run: Run, columns: Sequence[Kind]) -> dict[str, Any]:
+    values = {kind: value for kind, value, _ in run.values}
+    cells = [
+        views.Cell(views.show(kind)(values[kind]), values[kind]) if kind in values else views.Cell("—")
+        for kind in columns
+    ]
+    return {"date": f"{run.started:%Y-%m-%d %H:%M}", "version": views.short(run.version), "cells": cells,
+            "commit": views.short(run.commit[:10]), "dirty": run.dirty, "id": run.id[:200]}  # fmt: skip

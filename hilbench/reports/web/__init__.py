@@ -1,0 +1,36 @@
+"""What pages are made of: templates, the style sheet and scripts, all our own and all local."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hilbench.errors import Unavailable
+
+if TYPE_CHECKING:
+    import jinja2
+
+_HERE = Path(__file__).parent
+
+
+def environment() -> jinja2.Environment:
+    """Return the templates' environment: everything is escaped, and a name that nobody gave is an error.
+
+    Raises `Unavailable` when Jinja2 is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError as error:
+        raise Unavailable("pages need Jinja2", hint="pip install 'hilbench[report]'") from error
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def asset(name: str) -> str:
+    """Return the text of a style sheet or script, such as `style.css` or `app.js`."""
+    return (_HERE / name).read_text(encoding="utf-8")
