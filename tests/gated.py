@@ -1,4 +1,4 @@
-"""A task that gates are tried on: a layer by hand in C with a knob for what may get worse, and runs of it through pytest."""
+"""A task that gates are tried on: a layer by hand in C with knobs for what may get worse, and runs of it."""
 
 import hashlib
 import re
@@ -40,8 +40,8 @@ static void idle(void) {
 
 @dataclass(frozen=True)
 class Code:
-    """The knobs: `turns` of a loop in each inference (200 of them are most of its time), bytes of RAM that nobody needs,
-    and the bias of the last of four classes.
+    """The knobs: `turns` of a loop in each inference (200 of them are most of its time), bytes of RAM that nobody
+    needs, and the bias of the last of four classes.
     """
 
     turns: int = 200
@@ -54,7 +54,9 @@ class Code:
         folder.mkdir(parents=True)
         source = (EXAMPLE / "dense.c").read_text()
         source = source.replace("\nint hb_model_init", _KNOBS + "\nint hb_model_init", 1)
-        (folder / "dense.c").write_text(source.replace("hb_model_invoke(void) {", "hb_model_invoke(void) {\n    idle();"))
+        (folder / "dense.c").write_text(
+            source.replace("hb_model_invoke(void) {", "hb_model_invoke(void) {\n    idle();")
+        )
         weights = (EXAMPLE / "weights.h").read_text()
         (folder / "weights.h").write_text(re.sub(r"(BIASES \{.*), 5\}", rf"\1, {self.last_bias}}}", weights))
         (folder / "hilbench.yaml").write_text(

@@ -74,7 +74,7 @@ def test_a_bar_for_accuracy_means_all_samples_and_is_not_held_against_some(pytes
         (["--board=host", "--hil-firmware=nowhere"], "--hil-firmware: '*nowhere' is not a folder"),
         (["--hil-samples=0"], "hil-samples is 0: *"),
         (["--hil-models=nowhere"], "'*nowhere' is not a folder"),
-        (["--board=host", "--hil-store=sqlite:x.db"], "there is no store 'sqlite'*"),
+        (["--board=host", "--hil-store=nothing:x.db"], "there is no store 'nothing'*"),
     ],
 )
 def test_a_wrong_option_is_one_message_and_exit_code_4(

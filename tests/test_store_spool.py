@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 
 from hilbench.cli import cli
 from hilbench.errors import HilbenchError, StoreError
+from hilbench.records import database
 from hilbench.records.record import Record
 from hilbench.records.spool import SPOOLS, Away, Spool
 from hilbench.records.sql import SqlStore
@@ -31,7 +33,9 @@ FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own for the spools; and a store tries again sooner."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(database, "_WAITS_S", (0.05, 0.1))
 
 
 @pytest.fixture
@@ -95,10 +99,6 @@ def test_what_cannot_ever_be_written_is_an_error_but_not_lost(server: Server):
 
 
 def test_sqlite_that_is_held_by_another_spools_too(monkeypatch: pytest.MonkeyPatch):
-    import sqlite3
-
-    from hilbench.records import database
-
     monkeypatch.setattr(database, "_BUSY_S", 0.05)
     store = SqlStore("sqlite:x.db")
     store.put(run(0))
@@ -201,7 +201,8 @@ def _write(arguments: tuple[str, int, int]) -> list[str]:
     places = []
     for number in range(first, first + count):
         places.append(store.put(run(number)))
-        DONE.value += 1
+        with DONE.get_lock():
+            DONE.value += 1
     return places
 
 
@@ -212,15 +213,15 @@ def written_while_killed(server: Server, spec: str, writers: int, each: int, kil
     """Let processes write while the server is killed and started again; return the places of the records."""
     DONE.value = 0
     with ProcessPoolExecutor(writers, mp_context=FORK) as pool:
-        futures = pool.map(_write, [(spec, worker * each, each) for worker in range(writers)])
+        futures = [pool.submit(_write, (spec, worker * each, each)) for worker in range(writers)]
         for kill in range(kills):
             goal = writers * each * (kill + 1) // (kills + 2)
-            while DONE.value < goal:
+            while DONE.value < goal and not any(future.done() for future in futures):
                 time.sleep(0.005)
             server.kill()
-            time.sleep(2)  # longer than the writers try again
+            time.sleep(0.5)  # longer than the writers try again
             server.start()
-        return [place for places in futures for place in places]
+        return [place for future in futures for place in future.result()]
 
 
 @pytest.mark.parametrize(("writers", "each", "kills"), [(8, 12, 1), pytest.param(16, 100, 4, marks=pytest.mark.slow)])

@@ -87,11 +87,13 @@ def parse(written: str) -> Allowance:
             f"'{written}' does not say how much worse is allowed", hint="such as 2%, 0.5pt, 512, 3ms or any"
         )
     unit = found["unit"]
+    known = {"", "%", "pt", *(word for scales in _SCALES.values() for word in scales)}
+    if unit not in known:
+        raise UsageError(f"'{written}': there is no unit '{unit}'", hint=nearest(unit, known - {""}))
+    if not number:
+        return Allowance()
     if unit in ("%", "pt"):
         return Allowance(number / 100, "relative" if unit == "%" else "points")
-    known = {word for scales in _SCALES.values() for word in scales}
-    if unit and unit not in known:
-        raise UsageError(f"'{written}': there is no unit '{unit}'", hint=nearest(unit, {*known, "%", "pt"}))
     return Allowance(number, "absolute", unit)
 
 
@@ -99,8 +101,8 @@ def parse_for(metric: str, written: str) -> Allowance:
     """Read an allowance of `metric`. Raises `UsageError` for an unknown metric and a unit it cannot have too."""
     if metric not in UNITS:
         raise UsageError(f"there is no metric '{metric}' to hold a run to", hint=nearest(metric, UNITS))
-    allowance = parse(written)
     try:
+        allowance = parse(written)
         allowance.worth(1.0, UNITS[metric])
     except UsageError as error:
         raise UsageError(f"{metric}: {error.what}", hint=error.hint) from None

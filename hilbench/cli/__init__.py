@@ -1,4 +1,4 @@
-"""The command line: `hilbench boards | suites | frameworks | doctor | build | tune | new | schema`. No logic here."""
+"""The command line: one command a module of this folder. No logic here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def cli() -> None:
     """Hardware-in-the-loop benchmarks for TinyML.
 
     Benchmarks run through pytest: `pytest SUITE --board=BOARD`. These commands show what there is, build images and
-    tune kernels.
+    tune kernels, and compare, report, publish and check the records of runs.
     """
 
 

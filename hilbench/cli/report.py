@@ -11,12 +11,13 @@ from pathlib import Path
 
 import click
 
-from hilbench.errors import HINT, StoreError, UsageError
+from hilbench.errors import StoreError, UsageError
 from hilbench.records.compare import row_of
 from hilbench.records.directory import read_document
 from hilbench.records.record import Record
 from hilbench.records.store import DEFAULT, Document, Query, open_store
 from hilbench.records.verify import Verdict, check
+from hilbench.reports.columns import Failure, one_line
 from hilbench.reports.console import WIDTH_ELSEWHERE, console_for
 from hilbench.reports.table import print_tables
 from hilbench.reports.write import KINDS, Contents, append_summary, render, write
@@ -31,7 +32,8 @@ class _Read:
 
     documents: dict[str, Document] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
+    damaged: list[Failure] = field(default_factory=list)
+    readable: int = 0
 
 
 @click.command()
@@ -71,12 +73,14 @@ def report(
     read = _read(sources or (str(DEFAULT),), query)
     keep_all = bool(sources) and all(Path(source).is_file() for source in sources)
     records = newest(read.records) if latest or (latest is None and not keep_all) else read.records
-    if not records and read.damaged:
+    if not read.readable and read.damaged:
         raise StoreError("no record could be read", hint="the lines above say why")
+    if not records:
+        click.echo("there is no record of that kind; `hilbench store list` tells which there are", err=True)
     if not targets:
         print_tables(console_for(sys.stdout, None if sys.stdout.isatty() else WIDTH_ELSEWHERE), records)
     verdicts = _verdicts(records, read.documents) if any(kind == "html" for kind, _ in targets) else {}
-    contents = Contents(tuple(records), damaged=tuple(read.damaged), verdicts=verdicts)
+    contents = Contents(tuple(records), failures=tuple(read.damaged), verdicts=verdicts)
     summary = markdown == "" and os.environ.get(_SUMMARY)
     for kind, name in targets:
         if name == _STDOUT:
@@ -108,10 +112,11 @@ def _read(sources: Sequence[str], query: Query) -> _Read:
         try:
             record = document.record()
         except StoreError as error:
-            line = " ".join(str(error).replace(HINT, "; ").split())
+            line = one_line(str(error))
             click.echo(f"damaged: {line}", err=True)
-            read.damaged.append(line)
+            read.damaged.append(Failure("damaged", line))
             continue
+        read.readable += 1
         if query.wants(record) and record.id not in read.documents:
             read.documents[record.id] = document
             read.records.append(record)

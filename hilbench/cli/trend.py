@@ -65,7 +65,7 @@ def trend(
     else:
         _print(found)
     if damaged:
-        click.echo(f"warning: {len(damaged)} records cannot be read; the first: {damaged[0]}", err=True)
+        click.echo(f"warning: {_count(len(damaged), 'record')} cannot be read; the first: {damaged[0]}", err=True)
     if failed:
         names = "; ".join(f"{series.metric} of {series.row}" for series in failed)
         click.echo(f"error: worse within the last {_count(last or 1)}: {names}", err=True)
@@ -111,8 +111,8 @@ def _with(metric: Metric, value: float) -> Metric:
     return Metric(value=value, unit=metric.unit, basis=metric.basis)
 
 
-def _count(count: int) -> str:
-    return f"{count} value{'s' if count > 1 else ''}"
+def _count(count: int, what: str = "value") -> str:
+    return f"{count} {what}{'s' if count > 1 else ''}"
 
 
 def sparkline(values: Sequence[float], levels: str = _BLOCKS) -> str:

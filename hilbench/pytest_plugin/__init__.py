@@ -33,6 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
         selection(config)
         gate(config)
+    if value(config, "hil_report"):
+        from hilbench.pytest_plugin.report import wanted
+
+        wanted(config)
     if value(config, "hil_shard"):
         from hilbench.pytest_plugin.shard import chosen
 
@@ -59,11 +63,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Let a shard pass that had nothing to do; fail for what is gone, where `--hil-fail=gone` asks for that."""
+    """Write reports; let an empty shard pass; fail for what is gone, where `--hil-fail=gone` asks for that."""
     if value(session.config, "hil_compare") and not hasattr(session.config, "workerinput"):
         from hilbench.pytest_plugin.gate import finish
 
         finish(session, outcomes_of(session.config))
+    if value(session.config, "hil_report") and not hasattr(session.config, "workerinput"):
+        from hilbench.pytest_plugin.report import write_reports
+
+        write_reports(session, outcomes_of(session.config))
     if value(session.config, "hil_shard"):
         from hilbench.pytest_plugin.shard import forgive_empty
 
@@ -100,6 +108,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         from hilbench.pytest_plugin.summary import print_summary
 
         print_summary(terminalreporter, outcomes)
+    for line in terminalreporter.config.stash.get(REPORTS, ()):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture
@@ -116,5 +126,7 @@ def hil_bench(request: pytest.FixtureRequest) -> Callable[..., Record]:
     return bench_from_test(request)
 
 
+REPORTS = pytest.StashKey[list[str]]()
+"""What is to be told of the reports that were written, or could not be."""
 OUTCOMES = pytest.StashKey[list[dict[str, Any]]]()
 """What came of each run of an item, in JSON types: `record` and where it is `stored`, or `not_run` (who and why)."""

@@ -51,6 +51,7 @@ OPTIONS = (
     Option("--hil-compare", "hil_compare", "compare with earlier runs: docs/gate.md", "string", "REF"),
     Option("--hil-fail", "hil_fail", "how much worse is allowed, as in flash:512; repeatable", "list", "WHEN"),
     Option("--hil-baseline", "hil_baseline", "the baseline (default: .hilbench/baseline)", "path", "STORE"),
+    Option("--hil-report", "hil_report", "write a report: FILE.html, .md or .csv; repeatable", "paths", "FILE"),
     Option("--hil-profile", "hil_profile", "also show what each operator of a model takes", "flag"),
     Option("--hil-shard", "hil_shard", "run the I-th of N equal shares of all tests: docs/ci.md", "string", "I/N"),
     Option("--hil-require", "hil_require", "what cannot be run here fails instead of being skipped", "flag"),

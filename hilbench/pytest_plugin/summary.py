@@ -33,7 +33,8 @@ def _print_comparison(reporter: Any, held: Gate, found: Comparison) -> None:
     reporter.write_line(f"\ncompared with {held.ref}" + "".join(f"; {note}" for note in held.notes))
     if held.before:
         width = None if reporter.isatty else WIDTH_ELSEWHERE
-        print_comparison(console_for(reporter._tw._file, width, bool(reporter.hasmarkup)), found)
+        gone = [line for pair in found.pairs if pair.state == "gone" for line in pair.failures]
+        print_comparison(console_for(reporter._tw._file, width, bool(reporter.hasmarkup)), found, failures=gone)
 
 
 def _near(folder: str, reporter: Any) -> str:

@@ -38,7 +38,8 @@ def promote(records: Sequence[Record], spec: str) -> list[Replaced]:
         )
     folder = store.folder.resolve()
     kept = _kept(store)
-    found = [Replaced(row_of(record), record, tuple(kept.get(row_of(record), ()))) for record in records]
+    rows = {row_of(record): record for record in records}
+    found = [Replaced(row, record, tuple(kept.get(row, ()))) for row, record in rows.items()]
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:

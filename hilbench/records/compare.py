@@ -35,7 +35,7 @@ _FAMILIES = (
     ("ram", "arena", "stack", "peak_tensors"),
 )
 """Metrics that tell of one thing, such as slower code: a failure of several of them is one failure, told once."""
-_GROUNDS = {"board": "clock, core or counter", "data": "data set", "inputs": "streamed inputs"}
+_GROUNDS = {"board": "clock or core", "data": "data set", "inputs": "streamed inputs"}
 
 Verdict = Literal["better", "worse", "same", "shown"]
 """`same`: equal, or not to be told apart from noise. `shown`: nobody can say which way is better."""
@@ -127,9 +127,13 @@ def compare(
     rows = list(dict.fromkeys([*new, *old]))
     held = {row: thresholds if isinstance(thresholds, Thresholds) else thresholds[row] for row in rows}
     both = [_Match(row, old[row], new[row], held[row]) for row in rows if row in old and row in new]
-    tested = {(match.row, name): p for match in both for name, p in match.chances().items()}
+    # Cycles and latency come of the same observations: they are one test, and share their p.
+    tested = {(match.row, f"{p:.6e}"): p for match in both for p in match.chances().values()}
     sure = change.holm(tested, alpha)
-    found = {match.row: match.pair({name for row, name in sure if row == match.row}) for match in both}
+    found = {
+        match.row: match.pair({name for name, p in match.chances().items() if (match.row, f"{p:.6e}") in sure})
+        for match in both
+    }
     return Comparison(pairs=tuple(found.get(row) or _alone(row, old.get(row), new.get(row), held[row]) for row in rows))
 
 
@@ -157,7 +161,7 @@ class _Match:
         for name, ratio in self._ratios.items():
             old = self.before.metrics[name]
             allowance = self.held.allowance(name, old)
-            if ratio is not None and allowance is not None:
+            if ratio is not None and allowance is not None and old.value > 0:
                 share = allowance.worth(old.value, old.unit) / old.value
                 found[name] = ratio.above(1 + share) if self._lower(name) else ratio.below(max(1e-9, 1 - share))
         return found
@@ -176,6 +180,7 @@ class _Match:
             failures=(
                 *_failures(self.row, differences),
                 *(f"GONE {self.row}: {line}" for line in lost if self.held.gone),
+                *([f"NEW {self.row}: not compared, {self.refused}"] if self.refused and self.held.new else []),
             ),
         )
 
@@ -209,9 +214,12 @@ class _Match:
         part = _TIMED.get(name)
         old, new = self.before.metrics[name], self.after.metrics[name]
         if part is not None and old.basis != "estimated":
-            sides = ([[repeat[part] for repeat in visit] for visit in record.samples.times]
-                     for record in (self.before, self.after))  # fmt: skip
-            return change.ratio(*sides)
+            sides = [
+                [[repeat[part] for repeat in visit] for visit in record.samples.times]
+                for record in (self.before, self.after)
+            ]
+            whole = all(len({len(visit) for visit in side}) == 1 for side in sides)
+            return change.ratio(*sides) if whole else None
         if old.ci95 and new.ci95:
             return change.ratio_of_intervals(old.value, old.ci95, new.value, new.ci95)
         return None

@@ -7,17 +7,18 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, LargeBinary, Select, case, cast, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from hilbench.errors import StoreError
 from hilbench.records import migrations
 from hilbench.records.address import Address
-from hilbench.records.failures import told
+from hilbench.records.failures import Refused, told
 from hilbench.records.migrations import RECORDS
 from hilbench.records.record import Record
 from hilbench.records.spool import Away
@@ -31,6 +32,7 @@ _RECYCLE_S = 30
 """A connection that rested longer is not used again: firewalls drop them in silence."""
 _BUSY_S = 30
 """So long SQLite waits for another process to finish writing."""
+_POOL: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "pool_recycle": _RECYCLE_S}
 _WAITS_S = (0.25, 1.0)
 """Between attempts to reach a database: a server that restarts is often back by then."""
 _BATCH = 16
@@ -44,6 +46,7 @@ class Database:
         self.where = where
         self._engine = _engine(where)
         self._process = os.getpid()
+        self._parents: tuple[Engine, ...] = ()
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; a database that has it is only read."""
@@ -86,10 +89,6 @@ class Database:
             for row in connection.execute(statement, execution_options={"yield_per": _BATCH}):
                 yield self._document(*row)
 
-    def close(self) -> None:
-        """Close the connections that rest."""
-        self._engine.dispose()
-
     def _one(self, connection: Connection, record_id: str) -> Document | None:
         row = connection.execute(self._rows().where(RECORDS.c.id == record_id)).one_or_none()
         return None if row is None else self._document(*row)
@@ -112,22 +111,31 @@ class Database:
 
     def _transaction(self, work: Callable[[Connection], _T], *, write: bool = False) -> _T:
         """Return what `work` does in a transaction; one that failed for no lasting reason is done again."""
+        before: StoreError | None = None
         for wait_s in (*_WAITS_S, None):
             try:
                 with self._telling(), self._connect(write) as connection:
                     return work(connection)
-            except Away:
-                if wait_s is None:
+            except (Away, Refused) as error:
+                # A server that starts refuses too, but not twice once it has said that it is ready.
+                if isinstance(error, Refused) and isinstance(before, Refused):
                     raise
+                before = error
+            if wait_s is not None:
                 time.sleep(wait_s)
-        raise AssertionError("the last attempt returns or raises")
+        assert before is not None
+        raise Away(before.what, where=before.where, hint=before.hint)
+
+    def _own_engine(self) -> Engine:
+        """Return the engine of this process: the connections of its parent are neither used nor closed."""
+        if self._process != os.getpid():
+            self._parents = (*self._parents, self._engine)
+            self._engine, self._process = _engine(self.where), os.getpid()
+        return self._engine
 
     @contextlib.contextmanager
     def _connect(self, write: bool = False) -> Iterator[Connection]:
-        if self._process != os.getpid():  # a connection is never shared with a parent
-            self._engine.dispose(close=False)
-            self._process = os.getpid()
-        with self._engine.connect() as connection:
+        with self._own_engine().connect() as connection:
             connection.execution_options(hilbench_write=write)
             with connection.begin():
                 yield connection
@@ -148,28 +156,38 @@ _AGAIN = "take it from a backup or copy, or run the benchmark again"
 def _engine(where: Address) -> Engine:
     """Return the engine of a database. Raises ImportError without its driver."""
     if where.file:
-        engine = create_engine(where.url, poolclass=NullPool, connect_args={"timeout": _BUSY_S})
+        engine = create_engine(where.url, connect_args={"timeout": _BUSY_S}, **_POOL)
         event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "checkout", _same_file)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     defaults = {"connect_timeout": _CONNECT_S, "tcp_user_timeout": _UNANSWERED_MS, "application_name": "hilbench"}
     given = {name: value for name, value in defaults.items() if name not in where.url.query}
-    return create_engine(
-        where.url,
-        poolclass=QueuePool,
-        pool_size=1,
-        pool_recycle=_RECYCLE_S,
-        # Statements that the server keeps do not go through a pooler such as PgBouncer.
-        connect_args={**given, "prepare_threshold": None},
-    )
+    # Statements that the server keeps do not go through a pooler such as PgBouncer.
+    return create_engine(where.url, connect_args={**given, "prepare_threshold": None}, **_POOL)
 
 
-def _prepare_sqlite(connection: Any, _: Any) -> None:
+def _prepare_sqlite(connection: Any, entry: Any) -> None:
     connection.isolation_level = None  # else Python begins transactions of its own, and none for DDL
     connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")  # damage is told row by row
     connection.execute("PRAGMA synchronous=FULL")
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode=WAL")
+    entry.info["file"] = _file_of(connection)
+
+
+def _same_file(connection: Any, entry: Any, _: Any) -> None:
+    """Part from a file that is no longer the one of that name: it was deleted, or restored from a backup."""
+    if entry.info["file"] != _file_of(connection):
+        raise DisconnectionError("the file is another")
+
+
+def _file_of(connection: Any) -> tuple[int, int] | None:
+    try:
+        found = Path(connection.execute("PRAGMA database_list").fetchone()[2]).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -109,8 +109,6 @@ def read_document(path: Path) -> Document:
     name, where = path.name.removesuffix(_SUFFIX), str(path)
     try:
         return Document(name, where, _read(path).decode())
-    except IsADirectoryError:
-        return Document(name, where, "", StoreError("this is a folder, not a record", where=where))
     except OSError as error:
         return Document(name, where, "", StoreError(f"the record cannot be read: {error.strerror}", where=where))
     except UnicodeDecodeError as error:
@@ -121,14 +119,19 @@ def read_document(path: Path) -> Document:
 
 def _read(path: Path) -> bytes:
     # A pipe that is called x.json would block an ordinary open for good.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        found = os.fstat(file.fileno())
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(handle)
+        if stat.S_ISDIR(found.st_mode):
+            raise StoreError("this is a folder, not a record", where=str(path))
         if not stat.S_ISREG(found.st_mode):
             raise StoreError("this is not a file", where=str(path))
-        data = file.read(LARGEST_BYTES + 1) if found.st_size <= LARGEST_BYTES else b""
-        if found.st_size > LARGEST_BYTES or len(data) > LARGEST_BYTES:
-            raise too_large(max(found.st_size, len(data)), str(path))
-        return data
+        if found.st_size > LARGEST_BYTES:
+            raise too_large(found.st_size, str(path))
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(LARGEST_BYTES)
+    finally:
+        os.close(handle)
 
 
 def write_whole(path: Path, data: bytes) -> None:

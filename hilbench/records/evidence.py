@@ -39,6 +39,21 @@ class Found:
         return self.suite.folder / f"{self.suite.suite}{SUITE_SUFFIX}"
 
 
+@dataclass(frozen=True)
+class _Image:
+    """An image, read once for all records of it."""
+
+    image: Image
+
+    @cached_property
+    def sha256(self) -> str:
+        return self.image.sha256
+
+    @cached_property
+    def parts_bytes(self) -> dict[str, int]:
+        return parts_bytes(self.image.elf) if self.image.elf else {}
+
+
 @dataclass
 class Evidence:
     """Suites by name; `named`: the user says that the records are of these. `firmware` is a folder of images,
@@ -138,21 +153,24 @@ class Evidence:
         return Check("suite", "failed" if self.named else "unknown", wrong) if wrong else Check("suite", "ok")
 
     @cached_property
-    def _images(self) -> dict[str, Image]:
+    def _images(self) -> dict[str, _Image]:
+        """The images in `firmware`, by their build id and by their hash."""
         assert self.firmware is not None
-        return {image.manifest.build_id: image for image in images_in(self.firmware)[0]}
+        images = [_Image(image) for image in images_in(self.firmware)[0]]
+        return {one.sha256: one for one in images} | {one.image.manifest.build_id: one for one in images}
 
     def _of_image(self, record: Record) -> Check:
-        image = self._images.get(record.image.build_id)
+        image = self._images.get(record.image.build_id) or self._images.get(record.image.sha256)
         if image is None:
-            return Check("firmware", "unknown", f"no image in {self.firmware} has its build id")
-        manifest, compiler = image.manifest, image.manifest.compiler
+            return Check("firmware", "unknown", f"no image in {self.firmware} has its build id or its hash")
+        manifest, compiler = image.image.manifest, image.image.manifest.compiler
         framework, model = record.framework, record.model
         claimed: dict[str, tuple[Any, Any]] = {
             "image.sha256": (record.image.sha256, image.sha256),
+            "image.build_id": (record.image.build_id, manifest.build_id),
             "image.compiler": (record.image.compiler, compiler.version if compiler else None),
             "image.flags": (record.image.flags, compiler.flags if compiler else ()),
-            "image.parts_bytes": (record.image.parts_bytes, parts_bytes(image.elf) if image.elf else {}),
+            "image.parts_bytes": (record.image.parts_bytes, image.parts_bytes),
             "framework": (_of_framework(framework), _of_framework(manifest.framework)),
             "model": (_of_graph(model), _of_graph(manifest.model)),
             "tensors": (record.tensors, Tensors(inputs=manifest.model.inputs, outputs=manifest.model.outputs)),

@@ -36,6 +36,10 @@ _STATES = {
 }
 
 
+class Refused(StoreError):
+    """The server is there and lets us not in. One that is just starting may let us in a moment later."""
+
+
 def told(error: SQLAlchemyError, engine: Engine, where: Address) -> StoreError | UsageError:
     """Return what `error` of `engine` means, without passwords."""
     cause = getattr(error, "orig", None) or error
@@ -75,5 +79,5 @@ def _connection_told(cause: Any, what: str, engine: Engine, where: Address) -> S
         )
     turned_away = cause.pgconn is not None and not cause.pgconn.backend_pid
     if answer == psycopg.pq.Ping.OK and turned_away and not _FULL_HOUSE.search(what):
-        return StoreError(f"the server refuses: {what}", where=where.place, hint=_REFUSED)
+        return Refused(f"the server refuses: {what}", where=where.place, hint=_REFUSED)
     return Away(f"the database cannot be reached: {what}", where=where.place, hint=_IS_IT_UP)

@@ -17,6 +17,7 @@ from hilbench.measure.cycles import model_of
 from hilbench.measure.metric import Metric
 from hilbench.measure.score import KINDS
 from hilbench.records.record import Record
+from hilbench.records.remake import Unknown
 from hilbench.targets.base import Target
 
 _SECONDS = ("s", ("measured", "estimated", "host"))
@@ -93,7 +94,7 @@ def tensors(record: Record) -> Problems:
             yield f"'{tensor.dtype}' is no type of a tensor"
         if not tensor.shape or min(tensor.shape) < 1 or math.prod(tensor.shape) > _ELEMENTS:
             yield f"{tensor.shape} is no shape of a tensor"
-        if not math.isfinite(tensor.scale) or tensor.scale < 0:
+        if not 0 <= tensor.scale < _LARGEST:
             yield f"{tensor.scale} is no scale of a tensor"
         limits = np.iinfo(tensor.dtype) if tensor.dtype in _DTYPES and "int" in tensor.dtype else None
         if tensor.zero_point and (limits is None or not limits.min <= tensor.zero_point <= limits.max):
@@ -140,7 +141,7 @@ def hashes(record: Record) -> Problems:
 
 
 def board(record: Record) -> Problems:
-    """Yield where board, target and what was counted do not go together."""
+    """Yield where board, target and what was counted do not go together. Raises `Unknown` for a target not here."""
     facts = record.board
     if facts.core in CORES and CORES[facts.core].is_host != (facts.counter == "nanoseconds"):
         yield f"the core '{facts.core}' does not count {facts.counter}"
@@ -150,8 +151,8 @@ def board(record: Record) -> Problems:
         yield f"{facts.counter} are not what {'silicon' if record.target.silicon else record.target.kind} counts"
     try:
         target: Target = plugins.load("targets", record.target.kind)()
-    except HilbenchError:
-        return  # somebody's own, that is not installed here
+    except HilbenchError as error:
+        raise Unknown(error.what) from error  # somebody's own, that is not installed here
     if target.silicon != record.target.silicon:
         yield f"the target {record.target.kind} is {'silicon' if target.silicon else 'no silicon'}"
 

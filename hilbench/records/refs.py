@@ -73,6 +73,8 @@ def resolve(ref: str, places: Places, query: Query = EVERYTHING) -> Found:
     Raises `NothingYet` where there are none under a name that is right, `UsageError` for a name that is not or that
     means several things, and `StoreError` for a store that cannot be asked or a file that cannot be read.
     """
+    if not ref:
+        _unknown(ref, ())
     if ref == "latest":
         return _newest(places.store, query, "there is no record to compare with yet", "the first run makes them")
     if ref == "baseline":

@@ -57,7 +57,8 @@ def remade(record: Record, data: Samples | None = None) -> Remade:
     )
     for names, maker in makers:
         try:
-            result.metrics |= maker()
+            with np.errstate(all="ignore"):  # what comes of absurd samples is no number, and no metric takes that
+                result.metrics |= maker()
         except Unknown as reason:
             result.unknown |= dict.fromkeys(names, str(reason))
         except ABSURD as error:
@@ -146,7 +147,7 @@ def _times(record: Record) -> dict[str, Metric]:
     raw, board = record.samples, record.board
     if board.core not in CORES:
         raise Unknown(f"this hilbench does not know the core '{board.core}'")
-    if board.clock_hz is None and board.counter != "nanoseconds":
+    if (board.clock_hz or 0) < 1 and board.counter != "nanoseconds":
         raise ValueError(f"a board that counts {board.counter} has a clock, but none is told")
     claimed = record.metrics.get("latency")
     first = raw.warmup[0][1] if raw.warmup else None

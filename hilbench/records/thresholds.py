@@ -30,7 +30,7 @@ class Thresholds:
     """What fails. `named` metrics have allowances of their own; `default`: the others are held to the default.
 
     With `default` None nobody has said whether they are: they are if no metric is named. `gone` and `new`: a row, or a
-    metric of a row, that only one side has fails too.
+    metric of a row, that only one side has fails too; with `new` also a row that cannot be compared.
     """
 
     named: Mapping[str, Allowance] = field(default_factory=dict)

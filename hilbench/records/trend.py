@@ -4,8 +4,8 @@ The series, with outliers drawn in, is first parted eagerly by least squares (op
 IEEE Signal Processing Letters 12, 105-108). Then the weakest step falls until all that are left pass a rank-sum test of
 the two levels beside them. Ranks know nothing of what the noise looks like, so one threshold serves all kinds of it.
 
-`ruptures` was tried first: at penalties with which it finds as much, it raises alarms on clean series, one in a hundred
-of which neighbours go together and more of heavy tails, since it parts but does not test (benchmarks/trend.py).
+`ruptures` was tried first: it parts but does not test, so that at penalties with which it finds as much, it raises
+alarms on clean series, at best on two of a hundred in which neighbours go together (benchmarks/trend.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 SHORTEST = 5
 """Values of a level: fewer in a row may be outliers, and are no level of their own."""
 THRESHOLD = 5.4
-"""What a step's evidence must reach: `python benchmarks/trend.py --calibrate` counts how often noise does."""
+"""What a step's evidence must reach: that of noise did in one of 80,000 series (`benchmarks/trend.py --calibrate`)."""
 _FENCE = 2.5
 """Standard deviations from its level to which an outlier is drawn in."""
 _EAGER = 9.0
@@ -176,7 +176,7 @@ def rank_evidence(one: Floats, other: Floats) -> float:
     deviation = abs(float(ranks.sum()) - len(one) * (few + many + 1) / 2)
     sigma = math.sqrt(few * many * (few + many + 1) / 12)
     z = deviation / sigma
-    if few > _FEW or z < THRESHOLD / 3:
+    if few > _FEW or z < THRESHOLD / 3:  # near enough to the normal distribution, or too little for the tail to matter
         return z
     tilts, i = _TILTS[:, None] / sigma, np.arange(1, few + 1)
     generating = (_log_sinh_ratio((many + i) * tilts / 2) - _log_sinh_ratio(i * tilts / 2)).sum(axis=1)

@@ -101,6 +101,9 @@ def _facts(record: Record) -> Iterator[Check]:
     for name, problems in FACTS.items():
         try:
             wrong = tuple(problems(record))
+        except Unknown as reason:
+            yield Check(name, "unknown", str(reason))
+            continue
         except ABSURD as error:
             wrong = (str(error),)
         yield Check(name, "failed", "; ".join(wrong)) if wrong else Check(name, "ok")

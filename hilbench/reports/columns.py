@@ -28,6 +28,14 @@ class NotRun:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """Something that went wrong: where, such as a run's label, and what."""
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True)
 class Column:
     """A metric with its heading, and the basis that all its values here share; estimates share their model too."""
 
@@ -161,6 +169,16 @@ def not_run_lines(not_run: Iterable[NotRun]) -> list[str]:
     return lines
 
 
+def failure_lines(failures: Iterable[Failure]) -> list[str]:
+    """Return a line for each failure."""
+    return [f"failed: {failure.where}: {one_line(failure.what)}" for failure in failures]
+
+
+def one_line(text: str) -> str:
+    """Return `text`, which may be an error with its hint, on one line."""
+    return " ".join(text.replace(HINT, "; ").split())
+
+
 def notes_of(records: Iterable[Record]) -> list[str]:
     """Return the small print: what estimates rest on, and what is missing. Each line once."""
     notes: dict[str, None] = {}
@@ -178,5 +196,5 @@ def notes_of(records: Iterable[Record]) -> list[str]:
             notes[f"{record.label} was reset in its {recovery.phase}, at sample {recovery.sample}: {died}"] = None
         for name, reason in record.missing.items():
             what = _MISSING.get(name, f"{name} of {{}} is not available")
-            notes[f"{what.format(record.label)}: {' '.join(reason.replace(HINT, '; ').split())}"] = None
+            notes[f"{what.format(record.label)}: {one_line(reason)}"] = None
     return list(notes)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
+from hilbench.errors import printable
 from hilbench.measure.units import both
 from hilbench.records.compare import Comparison, Difference, Pair
 
@@ -14,28 +15,31 @@ _HEADINGS = ("metric", "before", "after", "change", "verdict", "allowed")
 _GAP = 2
 
 
-def print_comparison(console: Console, comparison: Comparison, *, everything: bool = False) -> None:
+def print_comparison(
+    console: Console, comparison: Comparison, *, everything: bool = False, failures: Sequence[str] | None = None
+) -> None:
     """Print the rows of which there is something to tell (`everything`: all), a summary, and the failures.
 
-    The columns fit into 80 as long as names are of common length; what is longer is never cut.
+    `failures` are those that nobody has told yet, None for all. The columns fit into 80 as long as names are of common
+    length; what is longer is never cut.
     """
-    told = {pair: list(_lines(pair, everything)) for pair in comparison.pairs}
-    cells = [line for lines in told.values() for line in lines]
+    told = [(pair, list(_lines(pair, everything))) for pair in comparison.pairs]
+    cells = [line for _, lines in told for line in lines]
     widths = [max(map(len, column)) for column in zip(_HEADINGS, *cells, strict=True)]
     if cells:
         console.print(Text(_line(_HEADINGS, widths), "dim"), soft_wrap=True)
-    for pair, lines in told.items():
+    for pair, lines in told:
         remarks = list(_remarks(pair, bool(lines)))
         if not (lines or remarks or everything):
             continue
-        console.print(Text(str(pair.row), "bold"), soft_wrap=True)
+        console.print(Text(printable(str(pair.row)), "bold"), soft_wrap=True)
         for line in lines:
-            console.print(Text(_line(line, widths), _STYLES.get(line[4], "")), soft_wrap=True)
+            console.print(Text(printable(_line(line, widths)), _STYLES.get(line[4], "")), soft_wrap=True)
         for remark in remarks:
-            console.print(Text(f"  {remark}", "dim"), soft_wrap=True)
+            console.print(Text(printable(f"  {remark}"), "dim"), soft_wrap=True)
     console.print(Text(summary(comparison)), soft_wrap=True)
-    for failure in comparison.failures:
-        console.print(Text(failure, "bold red"), soft_wrap=True)
+    for failure in comparison.failures if failures is None else failures:
+        console.print(Text(printable(failure), "bold red"), soft_wrap=True)
 
 
 _STYLES = {"WORSE": "bold red", "better": "green"}

@@ -10,10 +10,9 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 
-from hilbench.errors import HINT
 from hilbench.measure.metric import Metric
 from hilbench.records.record import Record
-from hilbench.reports.columns import NotRun
+from hilbench.reports.columns import Failure, NotRun, one_line
 
 Cell = str | int | float | bool | None
 
@@ -33,12 +32,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes for the begin of a formula, or skips before one (OWASP, CSV Injection)."""
 
 
-def csv_table(records: Iterable[Record], not_run: Sequence[NotRun] = ()) -> str:
+def csv_table(records: Iterable[Record], not_run: Sequence[NotRun] = (), failures: Sequence[Failure] = ()) -> str:
     """Return the table with its heading; lines end with CR LF."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    for row in (*_rows(records), *map(_not_run, not_run)):
+    for row in (*_rows(records), *map(_not_run, not_run), *map(_failure, failures)):
         writer.writerow([_cell(row.get(column)) for column in COLUMNS])
     return out.getvalue()
 
@@ -49,7 +48,7 @@ def _rows(records: Iterable[Record]) -> Iterator[dict[str, Cell]]:
         for name, metric in record.metrics.items():
             yield {**run, "metric": name, **_metric(metric)}
         for name, reason in record.missing.items():
-            yield {**run, "metric": name, "missing": reason.replace(HINT, "; ")}
+            yield {**run, "metric": name, "missing": one_line(reason)}
 
 
 def _run(record: Record) -> dict[str, Cell]:
@@ -74,6 +73,10 @@ def _metric(metric: Metric) -> dict[str, Cell]:
 def _not_run(one: NotRun) -> dict[str, Cell]:
     reason = "; ".join(filter(None, ("not run: " + one.reason, one.hint)))
     return {"task": one.task, "board": one.board, "framework": one.framework, "missing": reason}
+
+
+def _failure(one: Failure) -> dict[str, Cell]:
+    return {"missing": f"failed: {one.where}: {one_line(one.what)}"}
 
 
 def _cell(value: Cell) -> str:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from hilbench import __version__
-from hilbench.errors import HINT
 from hilbench.measure.metric import Metric
 from hilbench.measure.units import friendly
 from hilbench.records import fair
@@ -22,12 +21,15 @@ from hilbench.records.record import Record
 from hilbench.records.verify import Check, State, Verdict
 from hilbench.reports.columns import (
     NONE,
+    SHOWN,
     Column,
+    Failure,
     NotRun,
     build_lines,
     columns_of,
     group_lines,
     notes_of,
+    one_line,
     place_of,
     samples_of,
     unranked_lines,
@@ -65,14 +67,6 @@ class Row:
     cells: Sequence[Cell]
 
 
-@dataclass(frozen=True)
-class Failure:
-    """What went wrong: where, and what."""
-
-    where: str
-    what: str
-
-
 @dataclass
 class Rows:
     """The table of all rows: headings in their order, and the rows, best first within each group."""
@@ -84,10 +78,10 @@ class Rows:
 def page(
     records: Sequence[Record],
     not_run: Sequence[NotRun] = (),
-    damaged: Sequence[str] = (),
+    failures: Sequence[Failure] = (),
     verdicts: Mapping[str, Verdict] | None = None,
 ) -> str:
-    """Return the page. `damaged` says which documents could not be read, `verdicts` what is known of which record.
+    """Return the page. `failures` are those that records do not tell, `verdicts` what is known of which record.
 
     Raises `Unavailable` when Jinja2 is not installed.
     """
@@ -108,7 +102,7 @@ def page(
         records=records,
         span=_span(records),
         counts=_counts(records),
-        failures=list(_failures(records, damaged, known)),
+        failures=list(_failures(records, failures, known)),
         table=_table(groups, known),
         groups=_groups(groups),
         notes=[*group_lines([[s.record for s in ranking.standings] for ranking in groups]), *notes_of(records)],
@@ -165,12 +159,12 @@ def _counts(records: Sequence[Record]) -> list[tuple[int, str]]:
     return [(count, name if count == 1 else f"{name}s") for count, name in found]
 
 
-def _failures(records: Sequence[Record], damaged: Sequence[str], known: Mapping[str, Verdict]) -> Iterator[Failure]:
-    for line in damaged:
-        yield Failure("damaged", " ".join(line.replace(HINT, "; ").split()))
+def _failures(records: Sequence[Record], told: Sequence[Failure], known: Mapping[str, Verdict]) -> Iterator[Failure]:
+    yield from (Failure(failure.where, one_line(failure.what)) for failure in told)
     for record in records:
         for line in broken(record, record.bars):
-            yield Failure(record.label, line)
+            if not any(line in failure.what for failure in told):
+                yield Failure(record.label, line)
         verdict = known.get(record.id)
         failed = [check for check in (verdict.checks if verdict else ()) if check.state == "failed"]
         if failed:
@@ -188,6 +182,8 @@ def _table(groups: Sequence[fair.Ranking], known: Mapping[str, Verdict]) -> Rows
             others = table.headings.setdefault((metric, title, basis), [])
             if all(column.model != other.model for other in others):
                 others.append(column)
+    order = list(SHOWN)
+    table.headings = dict(sorted(table.headings.items(), key=lambda each: order.index(each[0][0])))
     for ranking, columns in zip(groups, own, strict=True):
         for standing in ranking.standings:
             cells = [_cell(standing.record, heading, shared, columns) for heading, shared in table.headings.items()]

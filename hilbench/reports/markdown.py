@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from hilbench.records import fair
 from hilbench.records.record import Record
 from hilbench.reports.columns import (
+    Failure,
     NotRun,
     build_lines,
     columns_of,
+    failure_lines,
     group_lines,
     name_of,
     not_run_lines,
@@ -25,13 +27,13 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"}
 """`$` is there because GitHub reads `$x$` as mathematics."""
 
 
-def markdown(records: Sequence[Record], not_run: Sequence[NotRun] = ()) -> str:
-    """Return one table for each group of records that can be compared, best row first, and the small print below."""
+def markdown(records: Sequence[Record], not_run: Sequence[NotRun] = (), failures: Sequence[Failure] = ()) -> str:
+    """Return what failed, one table for each group of records that can be compared, best row first, and small print."""
     groups = fair.groups(records)
-    blocks = [_block(group) for group in groups]
     small = [*group_lines(groups), *notes_of(records), *not_run_lines(not_run)]
-    blocks += [_list(small)] if small else []
-    return "\n".join(blocks or ["No benchmark has run.\n"])
+    lists = [_list(lines) for lines in (failure_lines(failures), small)]
+    blocks = [lists[0], *map(_block, groups), lists[1]]
+    return "\n".join(filter(None, blocks)) or "No benchmark has run.\n"
 
 
 def _block(group: Sequence[Record]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from hilbench.errors import StoreError
 from hilbench.records.record import Record
 from hilbench.records.verify import Verdict
-from hilbench.reports.columns import NotRun
+from hilbench.reports.columns import Failure, NotRun
 from hilbench.reports.csv_table import csv_table
 from hilbench.reports.markdown import markdown
 
@@ -23,11 +23,11 @@ _CUT = "\n…and more: a summary holds 1 MiB. `hilbench report --html FILE` writ
 
 @dataclass(frozen=True)
 class Contents:
-    """What a report is of. `damaged` says which documents could not be read; `verdicts` are by a record's id."""
+    """What a report is of. `failures` have no record, or say more than it; `verdicts` are by a record's id."""
 
     records: tuple[Record, ...]
     not_run: tuple[NotRun, ...] = ()
-    damaged: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
 
 
@@ -37,12 +37,12 @@ def render(kind: str, contents: Contents) -> str:
     Raises `Unavailable` when it is HTML and Jinja2 is not installed.
     """
     if kind == "md":
-        return markdown(contents.records, contents.not_run)
+        return markdown(contents.records, contents.not_run, contents.failures)
     if kind == "csv":
-        return csv_table(contents.records, contents.not_run)
+        return csv_table(contents.records, contents.not_run, contents.failures)
     from hilbench.reports.html import page
 
-    return page(contents.records, contents.not_run, contents.damaged, contents.verdicts)
+    return page(contents.records, contents.not_run, contents.failures, contents.verdicts)
 
 
 def write(path: Path, text: str) -> None:
@@ -67,7 +67,8 @@ def append_summary(path: Path, text: str) -> None:
     """Append Markdown to the summary of a GitHub job's step, as much of it as fits. Raises `StoreError`."""
     try:
         with path.open("ab") as file:
-            file.write(fitting(text, SUMMARY_BYTES - file.tell()).encode())
+            apart = "\n" if file.tell() else ""
+            file.write(fitting(apart + text, SUMMARY_BYTES - file.tell()).encode())
     except OSError as error:
         raise StoreError(f"the summary could not be written: {error.strerror or error}", where=str(path)) from error
 

@@ -73,7 +73,7 @@ def scale(values: Iterable[float], axis: Axis, start: float, end: float, zero: b
         return Scale(0.0, high * 1.02 if high > 0 else 1.0, start, end)
     if axis.log and low > 0:
         room = max((high / low) ** 0.08 if high / low < _LARGEST else 1e20, 1.2)
-        return Scale(max(low / room, _SMALLEST), high * room, start, end, log=True)
+        return Scale(max(low / room, _SMALLEST), min(high * room, _LARGEST), start, end, log=True)
     span = max(high - low, _NARROWEST * max(abs(low), abs(high))) or 1.0
     middle = low / 2 + high / 2
     return Scale(middle - 0.58 * span, middle + 0.58 * span, start, end)

@@ -12,6 +12,7 @@ COLOURS = 8
 """Colours of `charts.css`: `.c0` to `.c7`."""
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold (its production 2, Char)."""
+_SPACES = str.maketrans({"\n": "&#10;", "\r": " ", "\t": " "})
 _SCHEME = re.compile(r"[^/?#]*:")
 _CHARACTER = 6.9
 """The mean width of a character of 12 units height in the common sans-serif fonts, on the large side."""
@@ -20,8 +21,11 @@ _CAPITAL = 1.2
 
 
 def escaped(text: str) -> str:
-    """Return `text` for the inside of an element or attribute; what XML cannot hold becomes U+FFFD."""
-    return html.escape(_NO_XML.sub("\ufffd", text))
+    """Return `text` for the inside of an element or attribute; what XML cannot hold becomes U+FFFD.
+
+    A newline is escaped, since an XML parser makes a space of one in an attribute.
+    """
+    return html.escape(_NO_XML.sub("\ufffd", text)).translate(_SPACES)
 
 
 def tag(name: str, inside: str = "", **attributes: str | float) -> str:
@@ -69,7 +73,7 @@ def chart(kind: str, title: str, height: float, inside: str, width: float = WIDT
         class_=f"plot {kind}",
         viewBox=f"0 0 {number(width)} {number(height)}",
         role="group",
-        aria_label=title,
+        aria_label=title or kind,
     )
 
 

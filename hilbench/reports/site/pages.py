@@ -27,6 +27,7 @@ _MOST_RUNS = 1000
 """Runs in a page's table; older ones are in the row's archive."""
 _MOST_REFUSED = 1000
 _MOST_METRICS = 100
+_LONGEST = 2000
 _SPOKEN = {"ram": "RAM", "fidelity_lsb": "largest difference to the reference"}
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
@@ -48,8 +49,10 @@ def _templates() -> jinja2.Environment:
 
 
 def _seen(value: Any) -> Any:
-    """Return what a template shows: of a string that others wrote, control characters as escapes that can be seen."""
-    return printable(value) if type(value) is str else value
+    """Return what a template shows of a string that others wrote: control characters seen, and no more than a page."""
+    if type(value) is not str or (len(value) <= _LONGEST and value.isprintable()):
+        return value
+    return printable(value[:_LONGEST])
 
 
 def render(template: str, root: str, here: str, **given: Any) -> str:
@@ -93,7 +96,7 @@ def tables_page(kind: str, name: str, groups: Sequence[Group], about: str = "") 
     tables = [views.table_of(group, number, link) for number, group in enumerate(groups, start=1)]
     others = sorted({task_key(group.any) for group in groups} if kind == "board" else
                     {group.any.board.id for group in groups})  # fmt: skip
-    return render("tables", "../", "", title=f"{name} · leaderboard", kind=kind, name=name, tables=tables,
+    return render("tables", "../", "", title=f"{views.short(name)} · leaderboard", kind=kind, name=name, tables=tables,
                   about=about, others=others, many=len(tables) > 1)  # fmt: skip
 
 
@@ -101,7 +104,9 @@ def framework_page(name: str, entries: Sequence[tuple[Entry, Group]]) -> str:
     """Return the page of a framework: each of its rows with its place. Values of unlike rows are not put in order."""
     lines = [_listed(entry, group) for entry, group in entries]
     versions = sorted({entry.record.framework.version for entry, _ in entries})
-    return render("framework", "../", "", title=f"{name} · leaderboard", name=name, lines=lines, versions=versions)
+    return render(
+        "framework", "../", "", title=f"{views.short(name)} · leaderboard", name=name, lines=lines, versions=versions
+    )
 
 
 def row_page(entry: Entry, standing: Standing) -> str:
@@ -113,7 +118,9 @@ def row_page(entry: Entry, standing: Standing) -> str:
         "row",
         "../",
         "",
-        title=f"{record.framework.variant} on {record.board.id} for {record.task}",
+        title=" ".join(
+            views.short(part) for part in (record.framework.variant, "on", record.board.id, "for", record.task)
+        ),
         entry=entry,
         record=record,
         task=task_key(record),
@@ -198,7 +205,7 @@ def _listed(entry: Entry, group: Group) -> dict[str, Any]:
     value, basis = views.headline(record.metrics, group.ranking.metric if entry.mark != "failed" else "")
     return {"slug": entry.slug, "task": views.short(task_key(record)), "board": views.short(record.board.id),
             "name": views.short(record.framework.variant), "version": views.short(record.framework.version),
-            "place": printable(group.standing(entry))[:160], "value": value, "basis": basis,
+            "place": views.cut(group.standing(entry), 160), "value": value, "basis": basis,
             "date": f"{entry.when:%Y-%m-%d}", "mark": views.mark_of(entry)}  # fmt: skip
 
 
@@ -214,9 +221,9 @@ def _metrics(record: Record) -> list[dict[str, Any]]:
                 "value": metric.value,
                 "unit": metric.unit,
                 "basis": metric.basis,
-                "model": printable(metric.model or "")[:200],
-                "error": printable(metric.error or "")[:300],
-                "detail": printable(metric.detail)[:200],
+                "model": views.cut(metric.model or "", 200),
+                "error": views.cut(metric.error or "", 300),
+                "detail": views.cut(metric.detail, 200),
                 "ci95": metric.ci95,
                 "lower": lower_is_better(name, metric.unit),
             }
@@ -248,7 +255,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         ("hilbench", record.hilbench),
         *((f"no {name}", reason) for name, reason in record.missing.items()),
     ]
-    return [(printable(name)[:_MOST_METRICS], printable(text)[:600]) for name, text in facts if text.strip()]
+    return [(views.cut(name, _MOST_METRICS), views.cut(text, 600)) for name, text in facts if text.strip()]
 
 
 def _commands(entry: Entry) -> str:
@@ -263,7 +270,7 @@ def _commands(entry: Entry) -> str:
     choice = f"{shlex.quote(f'--board={board}')} {shlex.quote(f'--framework={record.framework.variant}')}"
     lines.append(f"pytest {suite} {choice} -k {shlex.quote(record.task)}")
     lines.append(f"hilbench verify {shlex.quote(f'{names.file(record.id)}.json')}")
-    return "\n".join(printable(line)[:400] for line in lines)
+    return "\n".join(views.cut(line, 400) for line in lines)
 
 
 def _run_columns(entry: Entry) -> list[Kind]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import gzip
 import tarfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 
 from hilbench.errors import HINT, printable
-from hilbench.measure.metric import Metric
+from hilbench.measure.metric import Basis, Unit
 from hilbench.measure.statistics import exact
 from hilbench.records import fair
 from hilbench.records.record import Record
@@ -21,8 +23,7 @@ from hilbench.records.verify import check
 from hilbench.reports.site import names
 from hilbench.reports.site.pool import Pool
 
-SHOWN = ("accuracy", "fidelity", "latency", "cycles", "instructions", "energy", "flash", "ram", "arena", "stack",
-         "first_latency")  # fmt: skip
+SHOWN = ("accuracy", "fidelity", "latency", "cycles", "instructions", "energy", "flash", "ram", "arena", "stack")
 """The metrics of tables and histories, in this order."""
 _LONGEST_REASON = 400
 _PACKING = 3
@@ -31,18 +32,16 @@ _AHEAD = timedelta(days=1)
 """A clock may be wrong by a time zone; a record from later than that would be the newest for ever."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """What a number is: values of one kind may stand in one history."""
 
     name: str
-    unit: str
-    basis: str
+    unit: Unit
+    basis: Basis
     model: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """A record in a history. `values` are its metrics, with whether the same run again would give the same number."""
 
     id: str
@@ -54,8 +53,7 @@ class Run:
     values: tuple[tuple[Kind, float, bool], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """What a document turned out to be: a run of the row `slug`, or refused with a reason.
 
     `packed` is the document as a piece of a .tar.gz; pieces one after another are an archive.
@@ -63,7 +61,7 @@ class Read:
 
     run: Run | None
     slug: str = ""
-    identity: tuple[str, ...] = ()
+    identity: str = ""
     packed: bytes = b""
     refused: str = ""
 
@@ -81,7 +79,7 @@ class Row:
     """A row: its page's name, its runs from oldest to newest, and the newest document."""
 
     slug: str
-    identity: tuple[str, ...]
+    identity: str
     runs: list[Run]
     newest: Document
 
@@ -141,7 +139,9 @@ def read_one(document: Document) -> Read:
         return Read(None, refused=f"it says it was made in the future: {record.started[:40]}")
     identity = identity_of(record)
     slug = names.permalink((record.task, record.board.id, record.framework.variant), identity)
-    return Read(_run(record, started), slug, identity, packed(f"{names.file(record.id)}.json", document.text))
+    return Read(
+        _run(record, started), slug, names.digest(identity, 64), packed(f"{names.file(record.id)}.json", document.text)
+    )
 
 
 def reason_of(text: str, document: Document) -> str:
@@ -168,9 +168,10 @@ def identity_of(record: Record) -> tuple[str, ...]:
     return (*(f"{name}={value}" for name, value in ground.items()), f"framework={record.framework.variant}")
 
 
-def kind_of(name: str, metric: Metric) -> Kind:
-    """Return what kind of number a metric is."""
-    return Kind(name, metric.unit, metric.basis, metric.model)
+@lru_cache(maxsize=1024)
+def kind_of(name: str, unit: Unit, basis: Basis, model: str | None) -> Kind:
+    """Return a kind of number; one object for all that are equal, which are then sent to another process once."""
+    return Kind(name, unit, basis, model)
 
 
 def packed(name: str, text: str) -> bytes:
@@ -191,10 +192,10 @@ def _run(record: Record, started: datetime) -> Run:
         f"{record.target.kind} {record.target.version}"[:60],
         record.source.get("commit", "")[:40],
         record.source.get("dirty") == "yes",
-        tuple((kind_of(name, metric), metric.value, exact(metric)) for name, metric in metrics),
+        tuple((kind_of(name, m.unit, m.basis, m.model), m.value, exact(m)) for name, m in metrics),
     )  # fmt: skip
 
 
 def _sharing(run: Run, kinds: dict[Kind, Kind]) -> Run:
     """Return the run with kinds that all runs share: a hundred thousand copies would fill the memory."""
-    return replace(run, values=tuple((kinds.setdefault(kind, kind), value, sure) for kind, value, sure in run.values))
+    return run._replace(values=tuple((kinds.setdefault(kind, kind), value, sure) for kind, value, sure in run.values))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 
 from markupsafe import Markup
 
 from hilbench.errors import printable
 from hilbench.measure.direction import lower_is_better
-from hilbench.measure.metric import Metric
+from hilbench.measure.metric import Basis, Metric, Unit
 from hilbench.measure.units import friendly
 from hilbench.records.trend import changes
 from hilbench.reports import charts
@@ -76,9 +77,15 @@ class History:
 
 
 def short(text: str) -> str:
-    """Return `text` as it may stand in a table: control characters visible, and cut if it is very long."""
-    seen = printable(text)
-    return seen if len(seen) <= _LONGEST else f"{seen[: _LONGEST - 1]}…"
+    """Return `text` as it may stand in a table."""
+    return cut(text, _LONGEST)
+
+
+def cut(text: str, longest: int) -> str:
+    """Return `text` with its control characters visible, and cut if it is longer than that."""
+    seen = text[: longest + 1]
+    seen = seen if seen.isprintable() else printable(seen)
+    return seen if len(seen) <= longest else f"{seen[: longest - 1]}…"
 
 
 def mark_of(entry: Entry) -> tuple[str, str, str, str]:
@@ -110,7 +117,7 @@ def table_of(group: Group, number: int, link: Callable[[str], str], chart: bool 
         columns=columns,
         lines=tuple(lines),
         failed=failed,
-        notes=tuple(note[:400] for note in notes[:_MOST_NOTES]),
+        notes=tuple(cut(note, 400) for note in notes[:_MOST_NOTES]),
         chart=drawn,
         chart_title=title,
     )
@@ -118,7 +125,7 @@ def table_of(group: Group, number: int, link: Callable[[str], str], chart: bool 
 
 def short_title(group: Group) -> str:
     """Return the heading of a group, cut where a hostile name makes it endless."""
-    return printable(title_of(group.any))[:240]
+    return cut(title_of(group.any), 240)
 
 
 def headline(record_metrics: dict[str, Metric], ranked_by: str) -> tuple[str, str]:
@@ -143,7 +150,12 @@ def histories(runs: Sequence[Run]) -> list[History]:
 
 def show(kind: Kind) -> Callable[[float], str]:
     """Return what writes values of a kind for people."""
-    return lambda value: friendly(Metric(value=value, unit=kind.unit, basis=kind.basis))  # type: ignore[arg-type]
+    return partial(_written, kind.unit, kind.basis)
+
+
+@lru_cache(maxsize=8192)
+def _written(unit: Unit, basis: Basis, value: float) -> str:
+    return friendly(Metric(value=value, unit=unit, basis=basis))
 
 
 def _history(kind: Kind, values: Sequence[tuple[Run, float, bool]]) -> History:
@@ -181,7 +193,7 @@ def _line(entry: Entry, columns: Sequence[Column], place: str, why: str) -> Line
         cells=tuple(_cell(column, entry) for column in columns),
         date=f"{entry.when:%Y-%m-%d}",
         mark=mark_of(entry),
-        why=printable(why)[:400],
+        why=cut(why, 400),
     )
 
 

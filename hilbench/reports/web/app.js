@@ -161,7 +161,13 @@
     document.addEventListener("pointerover", over);
     document.addEventListener("focusin", over);
     document.addEventListener("focusout", hide);
-    document.addEventListener("scroll", hide, { passive: true, capture: true });
+    // The browser scrolls to what the keyboard goes to: that tip moves along. A pointer's has lost its mark.
+    const follow = () => {
+      const focused = document.activeElement;
+      if (!tip.hidden && focused && focused.matches(marks)) show(focused);
+      else hide();
+    };
+    document.addEventListener("scroll", follow, { passive: true, capture: true });
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape") hide();
     });

@@ -1,8 +1,8 @@
-// The page of all rows: thousands of them, of which a hundred at a time are in the page. `rows.js` brings the data.
+// The page of all rows: thousands of them, of which fifty at a time are in the page. `rows.js` brings the data.
 "use strict";
 
 (function () {
-  const PAGE = 100;
+  const PAGE = 50;
   const SLUG = 0, TASK = 1, BOARD = 2, NAME = 3, VERSION = 4, PLACE = 5, VALUE = 6, BASIS = 7, DATE = 8;
   const MARK = 9, SIGN = 10, WORDS = 11;
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
@@ -35,8 +35,8 @@
     value.append(element("span", row[BASIS], "basis"));
     const checked = element("td");
     checked.append(element("span", `${row[SIGN]} ${row[WORDS]}`, `mark ${row[MARK]}`));
-    const place = element("td", row[PLACE]);
-    made.append(element("td", row[TASK]), element("td", row[BOARD]), head, place, value,
+    const place = element("td", row[PLACE], "wordy");
+    made.append(element("td", row[TASK], "tight"), element("td", row[BOARD], "tight"), head, place, value,
       element("td", row[DATE], "tight"), checked, pickCell(row));
     return made;
   }
