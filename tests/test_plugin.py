@@ -160,9 +160,24 @@ def test_xdist_workers_share_the_table(pytester: pytest.Pytester, suite: Path):
     result.stdout.fnmatch_lines(["digits on host*", "*1 record in*"])
 
 
-def test_a_record_that_cannot_be_stored_is_still_shown(pytester: pytest.Pytester, suite: Path):
+def test_a_store_that_cannot_be_is_refused_before_anything_runs(pytester: pytest.Pytester, suite: Path):
     (pytester.path / "file").write_text("in the way")
     result = pytester.runpytest_subprocess(suite, *HOST, "--hil-store=file")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *file: this is no folder, and records are kept in one"])
+
+
+def test_a_record_that_cannot_be_stored_is_still_shown(pytester: pytest.Pytester, suite: Path):
+    pytester.makeconftest(
+        """
+        import shutil
+        from pathlib import Path
+        def pytest_runtest_setup(item):
+            shutil.rmtree("kept", ignore_errors=True)
+            Path("kept").write_text("in the way")
+        """
+    )
+    result = pytester.runpytest_subprocess(suite, *HOST, "--hil-store=kept")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["error: *the record could not be written*", "digits on host*"])
     assert "record in" not in result.stdout.str()

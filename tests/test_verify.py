@@ -48,7 +48,7 @@ def changed(record: Record, path: Path_, value: Any) -> Verdict:
 # ---- what holds
 
 
-@pytest.mark.parametrize("name", [*RUNS.keys() - {"keywords"}, pytest.param("keywords", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", [*(name for name in RUNS if name != "keywords"), pytest.param("keywords", marks=pytest.mark.slow)])
 def test_all_that_a_real_run_claims_follows_from_its_samples(name: str):
     record = real(name)
     verdict = check(kept(record), evidence=Evidence(catalog.suites([suite_file(RUNS[name][0])]), named=True))
