@@ -36,6 +36,8 @@ HINT = "\n  hint: "
 
 def printable(text: str) -> str:
     """Return `text` with what a terminal might act upon (all but newlines) as escapes, such as `\\x1b`."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 

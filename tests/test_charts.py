@@ -1,5 +1,6 @@
 """Charts: well-formed whatever is drawn, nothing in them that a strict policy refuses, and values where they belong."""
 
+import itertools
 import math
 import re
 from xml.etree import ElementTree
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from hilbench.reports.charts import Axis, Bar, Point, bars, confusion, history, pareto, scatter
 from hilbench.reports.charts.axes import Scale, scale
+from hilbench.reports.charts.svg import WIDTH, wide
 
 SVG = "{http://www.w3.org/2000/svg}"
 PLAIN = Axis("latency, estimated", "{:g} s".format)
@@ -186,3 +188,38 @@ def test_nothing_is_said_to_be_nothing():
     ):
         assert "nothing to show" in texts(drawn(chart))
     assert "nothing to show" in texts(drawn(scatter([Point(math.inf, 1, "x")], LOG, PLAIN, "t")))
+
+
+def test_a_long_title_is_cut_before_its_basis():
+    title = f"{'the energy of one inference, ' * 4}estimated"
+    axis = Axis(title, "{:g} J".format)
+    assert len(title) > 120
+    charts = scatter([Point(1, 2, "x")], axis, axis, "t"), history([Point(0, 1, "x")], axis, [], "t")
+    for svg in (*charts, bars([Bar("x", (("", 1.0),))], axis, "t")):
+        (shown, *_) = [text for text in texts(drawn(svg)) if text.endswith("…, estimated")]
+        assert 40 < len(shown) < 60, "as much as a chart is wide"
+    assert Axis("latency, estimated", str).heading == "latency, estimated"
+    assert wide(Axis("語" * 120, str).heading) < WIDTH, "wide letters too"
+
+
+def test_dates_below_a_history_are_at_even_distances():
+    for count in range(2, 60):
+        root = drawn(history([Point(i, i, f"2026-01-{i:02}") for i in range(count)], PLAIN, [], "t"))
+        at = [float(e.get("x") or 0) for e in root.iter(f"{SVG}text") if (e.text or "").startswith("2026")]
+        steps = [b - a for a, b in itertools.pairwise(at)]
+        assert steps and max(steps) - min(steps) <= 0.13 * max(steps) + 0.11, count
+        assert min(steps) > wide("2026-01-01"), "and none meets another"
+
+
+@pytest.mark.parametrize("bad", ["\u202e", "\u2066", "\x9b", "\x85", "\x1b", "\x00", "\u200b", "\ud800", "\ufffe"])
+def test_what_turns_text_round_or_commands_a_terminal_is_shown_as_an_escape(bad: str):
+    name = f"a{bad}b"
+    shown = name.encode("unicode_escape").decode()
+    for svg in (
+        scatter([Point(1, 2, name, note=name)], PLAIN, PLAIN, name),
+        bars([Bar(name, ((name, 1.0),), name)], PLAIN, name),
+        history([Point(0, 1, name), Point(1, 2, name)], PLAIN, [], name),
+        confusion([name], [[1]], name),
+    ):
+        assert bad not in svg
+        assert any(shown in tip for tip in marks(drawn(svg)))

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from .conftest import DIGITS
+from hilbench.cli import cli
+
+from .conftest import DIGITS, made_record
 
 
 def hilbench(*arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
@@ -154,3 +157,40 @@ def test_messages_survive_a_terminal_without_utf8():
     done = hilbench("frameworks", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert "SDK" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, which is a full disk")
+@pytest.mark.parametrize("arguments", [["schema", "board"], ["store", "list"], ["--help"]], ids=" ".join)
+def test_a_full_disk_is_one_message(arguments: list[str], tmp_path: Path):
+    folder = tmp_path / ".hilbench" / "records"
+    folder.mkdir(parents=True)
+    (folder / f"{made_record().id}.json").write_text(made_record().to_json())
+    command = [sys.executable, "-c", "from hilbench.cli import main; main()", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 4
+    assert done.stderr == "error: the output could not be written: No space left on device\n"
+
+
+def test_a_reader_that_leaves_is_no_failure_to_tell():
+    command = [sys.executable, "-c", "from hilbench.cli import main; main()", "schema", "record"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_names_of_records_reach_no_terminal_as_escape_codes(tmp_path: Path):
+    evil = "a\x1b[31m\u202eb\x9bc"
+    record = made_record()
+    record = record.model_copy(update={"suite": evil, "task": evil, "source": {"branch": evil},
+                                       "framework": record.framework.model_copy(update={"variant": evil})})  # fmt: skip
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / f"{record.id}.json").write_text(record.to_json())
+    for arguments in (["store", "list", store], ["baseline", store, f"--baseline={tmp_path / 'base'}"],
+                      ["compare", store, store, "--all"], ["trend", store], ["report", store]):  # fmt: skip
+        result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+        assert "b" in result.output
+        assert r"\x1b[31m" in result.output, arguments
+        assert not [c for c in result.output if not c.isprintable() and c != "\n"], arguments

@@ -13,10 +13,13 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hilbench.catalog.power import Power
 from hilbench.cli import cli
 from hilbench.measure import change
+from hilbench.measure.energy import estimated_energy
 from hilbench.measure.latency import time_metrics
 from hilbench.measure.metric import Metric
+from hilbench.measure.statistics import exact
 from hilbench.records.compare import Comparison, Difference, compare, row_of
 from hilbench.records.directory import DirectoryStore
 from hilbench.records.record import Record
@@ -174,9 +177,13 @@ def test_another_ground_is_not_compared_and_says_why_in_one_line(changes: dict[s
 def test_a_metric_on_another_basis_is_never_judged(metric: str, change: dict[str, Any], reason: str):
     worse = BASE.metrics[metric].model_copy(update={"value": 9e9, **change})
     after = BASE.model_copy(update={"metrics": {**BASE.metrics, metric: worse}})
-    (pair,) = compare([BASE], [after], parse([f"{metric}:any"])).pairs
+    (pair,) = compare([BASE], [after], Thresholds()).pairs
     assert pair.failures == ()
     assert pair.not_compared == (f"{metric} differs in {reason}",)
+    (line,) = compare([BASE], [after], parse([f"{metric}:any"])).failures
+    assert line == f"GONE digits on mps2-an386 with tvm: {metric} not compared: differs in {reason}", "it was named"
+    (asked,) = compare([BASE], [after], parse(["flash:any,new"])).failures
+    assert asked == line.replace("GONE", "NEW")
     assert metric not in {difference.metric for difference in pair.differences}
 
 
@@ -189,7 +196,9 @@ def test_no_two_bases_ever_meet(one: str, other: str):
 
     (pair,) = compare([on(one, 1.0)], [on(other, 2.0)], parse(["latency:any"])).pairs
     assert bool(pair.differences) == (one == other)
-    assert bool(pair.failures) == (one == other == "counted"), "one noisy number alone shows nothing"
+    worse = [line for line in pair.failures if line.startswith("WORSE")]
+    assert bool(worse) == (one == other == "counted"), "one noisy number alone shows nothing"
+    assert bool(pair.warnings) == (one == other != "counted"), "but somebody named it"
 
 
 def test_other_samples_timed_are_not_compared():
@@ -223,8 +232,25 @@ def test_a_metric_that_is_gone_is_told_with_the_reason():
     comparison = compare([BASE], [after], Thresholds())
     assert comparison.pairs[0].notes == ("accuracy is gone: no labels",)
     assert comparison.failures == []
-    (line,) = compare([BASE], [after], parse(["gone"])).failures
-    assert line == "GONE digits on mps2-an386 with tvm: accuracy is gone: no labels"
+    for asked in ("gone", "accuracy:0.5pt"):
+        (line,) = compare([BASE], [after], parse([asked])).failures
+        assert line == "GONE digits on mps2-an386 with tvm: accuracy is gone: no labels"
+    assert compare([BASE], [after], parse(["flash:1"])).failures == []
+
+
+def scored(by: str | None, detail: str, value: float) -> Record:
+    """The record with another accuracy; one of the first schema does not say what it was scored by."""
+    accuracy = BASE.metrics["accuracy"].model_copy(update={"value": value, "detail": detail})
+    return BASE.model_copy(update={"scored_by": by, "metrics": {**BASE.metrics, "accuracy": accuracy}})
+
+
+def test_accuracies_that_mean_two_things_are_never_compared_and_old_records_say_what_they_mean_too():
+    (pair,) = compare([scored(None, "AUC", 0.99)], [scored("top1", "top-1", 0.98)], Thresholds()).pairs
+    assert pair.not_compared == ("accuracy differs in what it means (AUC, top-1)",)
+    assert pair.failures == ()
+    (line,) = compare([scored(None, "top-1", 0.99)], [scored("top1", "top-1", 0.98)], Thresholds()).failures
+    assert "accuracy 99.00 % -> 98.00 %" in line
+    assert found(scored(None, "balanced, 3 of 4 classes", 0.9), scored("balanced", "balanced", 0.9))["accuracy"]
 
 
 def test_what_stands_in_for_a_board_is_a_row_of_its_own():
@@ -287,11 +313,95 @@ def test_holm_bounds_the_chance_of_any_false_alarm():
     assert change.holm({}, 0.01) == set()
 
 
-def test_few_visits_are_never_sure():
+def test_few_visits_are_never_sure_of_what_is_just_beyond_the_allowance():
     assert change.ratio([[100.0]] * 5, [[200.0]] * 5) is None
-    ratio = change.ratio([[100.0]] * 6, [[200.0]] * 6)
+    ratio = change.ratio([[100.0]] * 6, [[103.0]] * 6)
     assert ratio is not None
-    assert ratio.above(1.0) == pytest.approx(1 / 924), "one of all ways to part twelve visits"
+    assert ratio.worse(0.02, lower=True) == pytest.approx(1 / 924), "one of all ways to part twelve visits"
+    assert ratio.worse(0.01, lower=True) < 1e-9, "three times what is allowed"
+    assert ratio.worse(0.03, lower=True) > 0.01
+    assert ratio.worse(0.02, lower=False) == 1
+
+
+@pytest.mark.parametrize("visits", [6, 7, 8, 10])
+@pytest.mark.parametrize("runs", [1, 10, 50])
+def test_twice_the_latency_fails_with_few_visits_and_many_benchmarks(visits: int, runs: int):
+    draw = np.random.default_rng(13)
+    sides = [noisy_run(draw, visits)], [noisy_run(draw, visits, slower=2)]
+    assert compare(*sides, parse(["latency:2%"]), 0.01 / runs).failures
+
+
+def test_what_few_visits_cannot_be_sure_of_is_untested_and_told():
+    before, after = silicon([1e5] * 6), silicon([1.035e5] * 6)
+    assert compare([before], [after], parse(["latency:2%"]), 0.01).failures
+    (pair,) = compare([before], [after], parse(["latency:2%"]), 0.01 / 20).pairs
+    assert pair.failures == ()
+    (line,) = pair.warnings
+    assert line.startswith("UNTESTED digits on bench-m4 with tvm: latency ") and line.endswith("too few visits (6)")
+
+
+def test_clean_reruns_with_few_visits_and_many_benchmarks_do_not_fail():
+    draw = np.random.default_rng(17)
+    pairs = [(noisy_run(draw, 6), noisy_run(draw, 6)) for _ in range(100)]
+    assert not [line for pair in pairs for line in compare([pair[0]], [pair[1]], Thresholds(), 0.01 / 20).failures]
+
+
+# ---- what no test can judge
+
+
+def energy(record: Record) -> Record:
+    """The record with the energy that is estimated from its latency."""
+    power = Power(active_a=0.0042, voltage_v=3.3, source="a made-up data sheet, table 1")
+    return record.model_copy(
+        update={"metrics": {**record.metrics, "energy": estimated_energy(record.metrics["latency"], power)}}
+    )
+
+
+@pytest.mark.parametrize("visits", [1, 4, 5, 8])
+def test_energy_estimated_from_a_measured_latency_is_as_noisy_as_that(visits: int):
+    draw = np.random.default_rng(19)
+    runs = [energy(noisy_run(draw, visits)) for _ in range(20)]
+    assert not any(exact(run.metrics["energy"]) for run in runs)
+    assert not [line for run in runs for line in compare(runs[:1], [run], Thresholds()).failures]
+    assert exact(energy(BASE).metrics["energy"]), "counts are behind it"
+
+
+def test_energy_is_tested_as_the_latency_that_it_was_estimated_from():
+    draw = np.random.default_rng(23)
+    before, after = energy(noisy_run(draw)), energy(noisy_run(draw, slower=1.05))
+    assert compare([before], [after], parse(["energy:2%"])).failures
+    (line,) = compare([before], [after], Thresholds()).failures
+    assert line.startswith("WORSE") and line.endswith("latency too, energy too")
+
+
+def test_too_few_visits_are_never_silent():
+    draw = np.random.default_rng(29)
+    before, after = noisy_run(draw, 5), noisy_run(draw, 5, slower=2)
+    comparison = compare([before], [after], Thresholds())
+    assert (comparison.failures, comparison.warnings) == ([], [])
+    text = shown(comparison)
+    assert "untested" in next(line for line in text.splitlines() if line.startswith("  latency"))
+    assert "cycles, latency not tested: too few visits (5)" in text
+    assert "1 row compared: 1 untested" in text
+    (warning,) = compare([before], [after], parse(["latency:2%"])).warnings
+    assert "latency" in warning and "allowed 2%" in warning
+
+
+def net_energy(value: float, noise: float = 1e-7) -> Record:
+    metric = Metric(value=value, unit="J", basis="measured", n=16, ci95=(value - noise, value + noise), ci_method="x")
+    run = silicon([1e5] * 8)
+    return run.model_copy(update={"metrics": {**run.metrics, "net_energy": metric}})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [(-1e-7, 5e-3, "worse"), (5e-3, -1e-7, "better"), (-1e-7, 1e-8, "same"), (0.0, 5e-3, "worse")],
+)
+def test_a_value_that_is_not_above_0_is_judged_by_the_difference(before: float, after: float, verdict: str):
+    sides = net_energy(before), net_energy(after)
+    assert found(*sides)["net_energy"].verdict == verdict
+    assert bool(compare(sides[:1], sides[1:], parse(["net_energy:2%"])).failures) == (verdict == "worse")
+    assert not compare(sides[:1], sides[1:], parse(["net_energy:6mJ"])).failures
 
 
 def test_repeats_within_a_visit_are_no_witnesses_of_their_own():
@@ -387,6 +497,11 @@ def test_the_command_ends_with_1_for_a_failure_and_0_else(in_a_folder: Callable[
     assert worse.exit_code == 1
     assert "WORSE digits on mps2-an386 with tvm: instructions " in worse.output
     assert in_a_folder("compare", "a", "b", "--fail", "none").exit_code == 0
+
+
+def test_where_one_record_is_named_only_its_row_is_looked_at(in_a_folder: Callable[..., Any]):
+    done = in_a_folder("compare", f"a/{RUNS[1].id}.json", "b")
+    assert (done.exit_code, done.output) == (0, "1 row compared: 1 the same\n")
 
 
 def test_the_command_prints_json_for_programs(in_a_folder: Callable[..., Any]):

@@ -10,8 +10,10 @@ from hilbench.catalog.suite import Bound
 from hilbench.measure.metric import Metric
 from hilbench.records import fair
 from hilbench.records.record import Record
+from hilbench.records.store import Document
 
 from .conftest import made_record
+from .generated_records import generated
 from .test_table import printed
 
 BASE = made_record()
@@ -123,3 +125,72 @@ def test_without_a_bar_a_row_has_to_equal_the_reference_to_be_ranked():
     ranking = fair.rank([wrong, variant("right", 112, bars={}), variant("unknown", 200, fidelity=None, bars={})])
     assert [(each.record.framework.name, each.place) for each in ranking.standings] == [
         ("right", 1), ("unknown", 2), ("noop", None)]  # fmt: skip
+
+
+def without(record: Record, *names: str) -> Record:
+    return record.model_copy(update={"metrics": {n: m for n, m in record.metrics.items() if n not in names}})
+
+
+def test_a_row_that_lacks_what_the_others_are_ranked_by_takes_nobodys_place():
+    bare = without(variant("bare"), "instructions", "latency")
+    ranking = fair.rank([bare, variant("slow", 2e6), variant("fast", 1e6)])
+    assert ranking.metric == "instructions"
+    assert [(each.record.framework.name, each.place) for each in ranking.standings] == [
+        ("fast", 1), ("slow", 2), ("bare", None)]  # fmt: skip
+    assert ranking.standings[-1].reason == "the others are ranked by instructions, and it has none"
+    assert "not ranked: bare: the others are ranked by instructions, and it has none" in printed(
+        [bare, variant("fast")]
+    )
+
+
+def test_those_of_the_commonest_basis_and_model_are_ranked_and_no_others():
+    def by(name: str, basis: str, model: str | None = None) -> Record:
+        metric = Metric.model_validate({"value": 1.0, "unit": "cycles", "basis": basis, "model": model})
+        record = without(variant(name), "instructions", "latency")
+        return record.model_copy(update={"metrics": {**record.metrics, "cycles": metric}})
+
+    rows = [by("a", "estimated", "one"), by("b", "measured"), by("c", "estimated", "two"), by("d", "estimated", "one")]
+    ranking = fair.rank(rows)
+    assert ranking.by == fair.Kind("cycles", "estimated", "one")
+    assert [record.framework.name for record in ranking.ranked] == ["a", "d"]
+    assert [each.reason for each in ranking.standings if each.place is None] == [
+        "the others are ranked by estimated cycles, and it has measured",
+        "the others are ranked by cycles that another model estimated; its own: two",
+    ]
+    assert fair.rank([rows[1], rows[2]]).by == fair.Kind("cycles", "measured", None), "silicon before a model"
+
+
+def test_rows_below_the_bar_do_not_choose_what_is_ranked_by():
+    wrong = [without(variant(f"w{i}", fidelity=0.5), "instructions") for i in range(3)]
+    assert fair.rank([*wrong, variant("right")]).metric == "instructions"
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from(["counted", "estimated"])), max_size=6))
+def test_all_that_are_ranked_have_one_kind_of_number(rows: list[tuple[bool, bool, str]]):
+    records = []
+    for i, (instructions, latency, basis) in enumerate(rows):
+        record = without(variant(f"f{i}", i), *["latency"] * (not latency), *["instructions"] * (not instructions))
+        made = {
+            n: m.model_copy(update={"basis": basis} if n == "instructions" else {}) for n, m in record.metrics.items()
+        }
+        records.append(record.model_copy(update={"metrics": made}))
+    ranking = fair.rank(records)
+    assert len(ranking.standings) == len(records)
+    assert {fair.kind(record, ranking.metric) for record in ranking.ranked} <= {ranking.by}
+    assert bool(ranking.ranked) == any(instructions or latency for instructions, latency, _ in rows)
+    assert all(each.place or each.reason for each in ranking.standings)
+
+
+def test_accuracies_of_two_kinds_are_two_histories_of_the_site():
+    pytest.importorskip("markupsafe", reason="the site is not installed")
+    from hilbench.reports.site.rows import read_one
+    from hilbench.reports.site.views import histories
+
+    first, second = generated(2, tasks=("digits",), boards=("mps2-an386",), frameworks=("tvm",))
+    accuracy = second.metrics["accuracy"].model_copy(update={"value": 0.5, "ci95": None, "detail": "balanced"})
+    update = {"scored_by": "balanced", "metrics": {**second.metrics, "accuracy": accuracy}}
+    rows = [first, second.model_copy(update=update)]
+    runs = [read_one(Document(one.id, "here", one.to_json())).run for one in rows]
+    found = [each for each in histories([run for run in runs if run]) if each.kind.name == "accuracy"]
+    assert [(each.kind.meaning, each.runs) for each in found] == [("top-1", 1), ("balanced", 1)]
+    assert all(each.chart is None for each in found), "no step is drawn between them"

@@ -8,13 +8,14 @@ import pytest
 
 from hilbench import bench, catalog
 from hilbench.plan import Plan
+from hilbench.pytest_plugin.gate import gate
 from hilbench.records.compare import compare
 from hilbench.records.directory import DirectoryStore
 from hilbench.records.record import Record
 from hilbench.records.store import select
-from hilbench.records.thresholds import Thresholds
+from hilbench.records.thresholds import Thresholds, parse
 
-from .conftest import DIGITS
+from .conftest import DIGITS, made_record
 from .dense_model import needs_tools
 from .gated import Code, hilbench, run, suite
 
@@ -82,11 +83,18 @@ def test_what_is_allowed_does_not_fail(baseline: Path, tmp_path: Path):
 
 
 @needs_tools
-@pytest.mark.parametrize("times", [3, pytest.param(100, marks=pytest.mark.slow)])
-def test_clean_reruns_on_an_emulated_board_never_fail(times: int):
+def test_a_clean_rerun_on_an_emulated_board_is_the_same(baseline: Path, tmp_path: Path):
+    done = run(baseline, Code(), "--hil-compare=baseline", "--hil-fail=default,gone,new", f"--hil-store={tmp_path}")
+    assert done.returncode == 0
+    assert "1 row compared: 1 the same" in done.stdout
+
+
+@needs_tools
+@pytest.mark.slow
+def test_a_hundred_clean_reruns_on_an_emulated_board_never_fail():
     plan = Plan(DIGITS, "digits", catalog.board("mps2-an386"), "qemu", "tvm", samples=10)
     before = bench.run(plan)
-    for _ in range(times):
+    for _ in range(100):
         comparison = compare([before], [bench.run(plan)], Thresholds())
         assert comparison.failures == []
         assert {difference.verdict for difference in comparison.pairs[0].differences} == {"same"}
@@ -114,9 +122,10 @@ def held_to(pytester: pytest.Pytester, record: Record, **values: float) -> None:
 def test_latest_is_what_was_newest_before_this_run(pytester: pytest.Pytester, on_host: Record):
     store = DirectoryStore(pytester.path / ".hilbench/records")
     store.put(on_host)
-    result = pytester.runpytest_subprocess(DIGITS, *HOST, "--hil-compare=latest")
+    result = pytester.runpytest_subprocess(DIGITS, *HOST, "--hil-compare=latest", "--hil-fail=first_latency:2%")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["compared with latest", "1 row compared: 1 *"])
+    result.stdout.fnmatch_lines(["compared with latest", "  first_latency*untested *2%", "1 row compared: 1 untested"])
+    result.stdout.fnmatch_lines(["*UNTESTED digits on host with tflm: first_latency *allowed 2%): one observation"])
     assert len(list(select(store))) == 2
 
 
@@ -142,6 +151,32 @@ def test_workers_of_xdist_judge_as_one_process_does(pytester: pytest.Pytester, o
     result = pytester.runpytest_subprocess(DIGITS, *HOST, "--hil-compare=baseline", "-n2")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["error: WORSE digits on host with tflm: accuracy *", "1 row compared: 1 failed"])
+
+
+def test_a_word_on_the_command_line_leaves_the_thresholds_of_the_ini_file_as_they_are(pytester: pytest.Pytester):
+    pytester.makeini("[pytest]\nhil_fail = latency:2%, flash:512\nhil_compare = latest\n")
+    held = gate(pytester.parseconfig("--hil-fail=gone"))
+    assert held is not None and held.thresholds == parse(["latency:2%,flash:512,gone"])
+
+
+@pytest.mark.parametrize(
+    ("ref", "message"),
+    [
+        ("branch:mian", "*there is no record of the branch 'mian'*"),
+        ("baseline", "*x.json: *the document: Invalid JSON*"),
+    ],
+)
+def test_what_would_leave_the_gate_open_is_an_error_before_anything_runs(
+    pytester: pytest.Pytester, ref: str, message: str
+):
+    store = DirectoryStore(pytester.path / ".hilbench/records")
+    store.put(made_record().model_copy(update={"source": {"branch": "main"}}))
+    (pytester.path / ".hilbench/baseline").mkdir()
+    (pytester.path / ".hilbench/baseline/x.json").write_text('{"schema": "hilbench.rec')
+    result = pytester.runpytest_inprocess(DIGITS, *HOST, f"--hil-compare={ref}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+    assert len(list(select(store))) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from click.testing import CliRunner, Result
 
 from hilbench.cli import cli, main
 from hilbench.cli.trend import sparkline
+from hilbench.errors import UsageError
 from hilbench.measure.direction import lower_is_better, worse
+from hilbench.measure.statistics import REPEATS_DIFFER
 from hilbench.records.directory import DirectoryStore
 from hilbench.records.history import Series, histories
 from hilbench.records.record import Record
@@ -29,7 +31,7 @@ def run(number: int, metrics: dict[str, dict] | None = None, **changes: object) 
     document |= {"id": f"{day}-{number}", "started": f"{day}T03:04:05+00:00",
                  "source": {"commit": f"{number:08x}" + "0" * 32, "dirty": "no"}}  # fmt: skip
     for key, value in changes.items():
-        document[key] = {**document[key], **value} if isinstance(value, dict) else value
+        document[key] = {**(document[key] or {}), **value} if isinstance(value, dict) else value
     return Record.model_validate(document)
 
 
@@ -112,6 +114,66 @@ def test_what_was_measured_is_noisy_and_so_is_what_is_estimated_from_it():
     ]
 
 
+def test_a_count_that_differs_between_repeats_of_one_input_is_noisy_and_no_alarm_every_night():
+    draw = np.random.default_rng(1)
+    words = [{"value": 300_000 + int(draw.integers(-50, 50)), "detail": REPEATS_DIFFER} for _ in range(30)]
+    (series,) = only([run(number, {"instructions": word}) for number, word in enumerate(words)])
+    assert not series.exact
+    assert series.changes == [] and series.worsened_within(3) is None
+
+
+def test_energy_of_a_measured_latency_is_noisy_also_without_an_interval():
+    energy = {"unit": "J", "basis": "estimated", "n": 1, "model": "measured latency at the data sheet's current"}
+    records = [run(n, {"energy": {"value": 2.0 + n % 2, **energy}}) for n in range(8)]
+    (series,) = only(records, "energy")
+    assert not series.exact and series.changes == []
+
+
+def test_accuracies_that_mean_two_things_are_two_series_and_older_records_go_on_with_theirs():
+    def scored(number: int, by: str | None, detail: str, value: float) -> Record:
+        return run(number, {"accuracy": {"value": value, "detail": detail}}, scored_by=by)
+
+    old, new = scored(0, None, "top-1", 0.958), scored(1, "top1", "top-1", 0.958)
+    first, second = only([old, new, scored(2, "balanced", "balanced", 0.5)], "accuracy")
+    assert (len(first.points), second.new) == (2, ("meaning",))
+
+
+def test_fidelity_to_another_reference_is_another_series():
+    fidelity = {"fidelity": {"value": 1.0, "unit": "share", "basis": "counted"}}
+    records = [run(n, fidelity, reference={"name": name, "versions": {}}) for n, name in enumerate(("tflite", "other"))]
+    assert [series.new for series in only(records, "fidelity")] == [(), ("meaning",)]
+
+
+@pytest.mark.parametrize(
+    ("values", "last", "worse"),
+    [
+        ([100.0] * 9 + [110.0, 109.999], 5, True),
+        ([100.0] * 9 + [110.0, 109.999], 1, False),
+        ([100.0] * 9 + [110.0, 99.0], 5, False),
+        ([100.0] * 9 + [110.0, 100.0 + 1e-12], 5, False),
+        ([100.0] * 9 + [101.0, 102.0], 5, True),
+        ([100.0, 110.0], 99, True),
+        ([100.0], 1, False),
+    ],
+)
+def test_what_came_back_in_part_is_worse(values: list[float], last: int, worse: bool):
+    (series,) = only(list(counted(values)))
+    assert bool(series.worsened_within(last)) == worse
+
+
+@pytest.mark.parametrize(("back", "worse"), [(108, True), (100, False)])
+def test_noisy_values_that_came_back_in_part_are_worse_too(back: float, worse: bool):
+    draw = np.random.default_rng(2)
+    levels = [100.0] * 40 + [120.0] * 12 + [back] * 12
+    latency = {"unit": "s", "basis": "measured", "model": None, "error": None}
+    silicon = {"kind": "probe", "silicon": True}
+    days = [run(n, {"latency": {"value": draw.normal(level, 1), **latency}}, target=silicon)
+            for n, level in enumerate(levels)]  # fmt: skip
+    (series,) = only(days, "latency")
+    assert len(series.changes) == 2
+    assert bool(series.worsened_within(30)) == worse
+
+
 def test_directions():
     assert [lower_is_better(name) for name in ("latency", "accuracy", "arena_asked")] == [True, False, None]
     assert lower_is_better("accuracy", "1") is True, "a squared error"
@@ -150,6 +212,28 @@ def test_a_step_is_told_in_80_columns(tmp_path: Path):
     assert max(map(len, result.output.splitlines())) <= 80
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--metric=latncy"], "no record has the metric 'latncy'"),
+        (["--task=digit"], "no record has the task 'digit'"),
+        (["--board=mps2"], "no record has the board 'mps2'"),
+        (["--framework=tv"], "no record has the framework 'tv'"),
+        (["--branch=mian"], "no record has the branch 'mian'"),
+        (["--since=yesterday"], "--since: 'yesterday' is no date"),
+    ],
+)
+def test_a_word_that_no_record_has_never_passes_a_gate(tmp_path: Path, options: list[str], message: str):
+    store = stored(tmp_path, [1_000_000] * 6 + [1_050_000] * 6)
+    with pytest.raises(UsageError, match=message):
+        trend(store, *options, "--fail-since=10")
+
+
+def test_a_store_without_records_has_no_history_yet(tmp_path: Path):
+    result = trend(tmp_path, "--task=digits", "--fail-since=10")
+    assert (result.exit_code, result.output) == (0, "no values: nothing in the store is what was asked for\n")
+
+
 def test_a_step_too_small_for_friendly_units_shows_all_digits(tmp_path: Path):
     assert "1000000 -> 1000001  +0.0001 %" in trend(stored(tmp_path, [1_000_000, 1_000_001])).output
 
@@ -162,6 +246,7 @@ def test_a_step_too_small_for_friendly_units_shows_all_digits(tmp_path: Path):
         ([1, 1, 2, 2], ("--fail-on-latest",), 0),
         ([1, 1, 2, 2], ("--fail-since=2",), 1),
         ([1, 1, 2, 1], ("--fail-since=4",), 0),
+        ([100, 100, 100, 110, 109.9], ("--fail-since=2",), 1),
         ([2, 2, 1], ("--fail-on-latest",), 0),
         ([1, 1, 2], ("--fail-on-latest", "--metric=flash"), 0),
         ([1, 1, 2], ("--fail-since=0",), 2),
@@ -195,7 +280,6 @@ def test_json_has_values_and_changes(tmp_path: Path):
 
 def test_filters_leave_out_the_rest(tmp_path: Path):
     stored(tmp_path, [1, 2])
-    assert "no values" in trend(tmp_path, "--task=other").output
     assert "instructions" in trend(tmp_path, "--task=digits", "--board=mps2-an386", "--framework=tvm").output
     assert "1 value" in trend(tmp_path, "--since=2026-01-02", "--metric=instructions").output
 
@@ -205,6 +289,14 @@ def test_a_damaged_record_is_a_warning(tmp_path: Path):
     (tmp_path / "2026-01-09-x.json").write_text("{}")
     result = trend(tmp_path)
     assert result.exit_code == 0 and "warning: 1 record cannot be read" in result.stderr
+
+
+def test_a_record_of_the_future_is_a_warning_and_not_the_latest(tmp_path: Path):
+    stored(tmp_path, [1, 2])
+    DirectoryStore(tmp_path).put(run(9, {"instructions": {"value": 1}}, started="9999-01-01T00:00:00+00:00"))
+    result = trend(tmp_path, "--fail-on-latest", "--metric=instructions")
+    assert result.exit_code == 1, "the last value is 2"
+    assert "warning: left out: 1 record dated in the future" in result.stderr
 
 
 def test_a_terminal_without_blocks_gets_digits(tmp_path: Path):
@@ -218,6 +310,7 @@ def test_sparkline():
     assert sparkline([1, 2, 3, 8]) == "▁▂▃█"
     assert sparkline([5, 5]) == "▁▁"
     assert len(sparkline(list(range(1000)))) == 24
+    assert sparkline([-1.7e308, 1.7e308]) == "▁█"
 
 
 def test_the_document_shows_what_is_printed(tmp_path: Path):

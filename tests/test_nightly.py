@@ -17,7 +17,7 @@ from hilbench.cli import cli
 from hilbench.pytest_plugin.options import OPTIONS
 
 from . import dense_model
-from .conftest import ROOT
+from .conftest import ROOT, made_record
 from .dense_model import EXAMPLE, needs_tools
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -163,3 +163,53 @@ def test_the_script_passes_again_and_fails_for_a_regression(tmp_path: Path):
 @pytest.mark.slow
 def test_what_cannot_be_run_at_all_ends_with_more_than_one(tmp_path: Path):
     assert nightly(tmp_path, SUITES="nothing.hil.yaml").returncode > 1
+
+
+def test_caches_and_artifacts_name_their_caller():
+    """Two workflows of one repository, or two calls of one workflow, have a history each."""
+    document = loaded(NIGHTLY)
+    for step in steps(NIGHTLY):
+        given = step.get("with", {})
+        for key in ("key", "restore-keys", "pattern", *(["name"] if "artifact" in step.get("uses", "") else [])):
+            if key in given:
+                assert "${{ env.NAME }}" in given[key], step["name"]
+    (plan,) = (step for step in document["jobs"]["plan"]["steps"] if step.get("id") == "plan")
+    assert plan["env"]["CALLER"] == "${{ github.workflow }} ${{ inputs.name }}"
+    for job in ("bench", "report"):
+        assert document["jobs"][job]["env"]["NAME"] == "${{ needs.plan.outputs.name }}"
+        assert "plan" in document["jobs"][job]["needs"]
+
+
+def test_a_callers_name_becomes_one_that_caches_and_artifacts_may_have(tmp_path: Path):
+    (script,) = (step["run"] for step in steps(NIGHTLY) if step.get("id") == "plan")
+    found = []
+    for caller in ("CI: nightly, all ", "CI: nightly; all ", ".github/workflows/x.yml boards", "Ünïcode ", "x" * 300):
+        out = tmp_path / "out"
+        out.write_text("")
+        subprocess.run(["bash", "-e", "-o", "pipefail", "-c", script], check=True,
+                       env={**os.environ, "CALLER": caller, "SHARDS": "2", "GITHUB_OUTPUT": str(out)})  # fmt: skip
+        outputs = dict(line.split("=", 1) for line in out.read_text().splitlines())
+        assert outputs["shards"] == "[1,2]"
+        assert re.fullmatch(r"[A-Za-z0-9-]{1,60}", outputs["name"])
+        found.append(outputs["name"])
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.slow
+def test_what_creeps_under_what_is_allowed_fails_where_the_whole_history_is_looked_at(tmp_path: Path):
+    (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
+    store = tmp_path / ".hilbench" / "nightly" / "records"
+    store.mkdir(parents=True)
+    counted = made_record().metrics["instructions"]
+    for day in range(1, 9):
+        crept = counted.model_copy(update={"value": round(counted.value * 1.01**day)})
+        record = made_record().model_copy(update={
+            "id": f"r{day}", "started": f"2026-01-0{day}T00:00:00+00:00",
+            "metrics": {**made_record().metrics, "instructions": crept},
+        })  # fmt: skip
+        (store / f"r{day}.json").write_text(record.to_json())
+    env = {"SUITES": "test_it.py", "FRAMEWORKS": "tvm", "BOARDS": "mps2-an386", "FAIL": "instructions:2%"}
+    assert nightly(tmp_path, **env).returncode == 0
+    failed = nightly(tmp_path, **env, FAIL_SINCE="7")
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert "error: worse within the last 7 values: instructions of " in failed.stderr

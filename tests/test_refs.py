@@ -1,5 +1,7 @@
 """From what is typed to records: every way to name them, and one message where a name is wrong or means two things."""
 
+import concurrent.futures
+import multiprocessing
 import re
 from pathlib import Path
 
@@ -115,6 +117,40 @@ def test_a_name_that_means_two_things_is_refused_with_both(places: Places):
     assert "branch:aaaa" in (error.value.hint or "")
 
 
+@pytest.mark.parametrize("ref", ["baseline", "base", "directory:base"])
+def test_a_baseline_with_a_damaged_record_is_an_error_and_no_open_gate(places: Places, ref: str):
+    promote(RUNS[:2], places.baseline)
+    path = Path(places.baseline, f"{RUNS[0].id}.json")
+    path.write_text(path.read_text()[:500])
+    with pytest.raises(StoreError) as error:
+        resolve(ref, places)
+    assert not isinstance(error.value, UsageError) and str(path) in str(error.value)
+
+
+def test_a_branch_that_is_misspelt_is_no_first_night(places: Places):
+    with pytest.raises(UsageError) as error:
+        resolve("branch:mian", places)
+    assert not isinstance(error.value, NothingYet)
+    DirectoryStore("other").put(run(1, branch="topic", dirty="yes"))
+    with pytest.raises(NothingYet, match="no record of the branch 'topic'") as nothing:
+        resolve("branch:topic", Places("other", "base"))
+    assert "uncommitted changes" in (nothing.value.hint or "")
+
+
+@pytest.mark.parametrize("started", ["9999-01-01T00:00:00+00:00", "9999-01-01T00:00:00"])
+def test_a_record_of_the_future_is_never_the_newest(places: Places, started: str):
+    ahead = run(9).model_copy(update={"started": started})
+    DirectoryStore("records").put(ahead)
+    note = "left out: 1 record dated in the future"
+    assert days("latest", places) == [2, 5] and note in resolve("latest", places).notes
+    assert days("branch:main", places) == [2, 3] and note in resolve("branch:main", places).notes
+    assert days("aa11", places) == [1, 2]
+    assert days(ahead.id, places) == [9], "who names it wants it"
+    with pytest.raises(UsageError, match="dated in the future"):
+        promote([RUNS[0], ahead], places.baseline)
+    assert not Path(places.baseline).exists()
+
+
 @pytest.mark.parametrize("ref", ["latest", "baseline", "branch:main"])
 def test_a_first_night_has_nothing_and_that_is_no_mistake_of_the_name(tmp_path: Path, ref: str):
     with pytest.raises(NothingYet):
@@ -161,6 +197,19 @@ def test_a_baseline_that_cannot_be_written_stays_as_it_is(places: Places, monkey
         promote(RUNS[1:3], places.baseline)
     assert days("baseline", places) == [1, 2]
     assert not [path.name for path in Path().iterdir() if path.name.startswith(".")]
+
+
+def _promote_one(number: int) -> None:
+    promote([run(1 + number, f"framework{number}")], "shared/base")
+
+
+def test_rows_that_are_made_the_baseline_at_one_time_are_all_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    processes = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(4, mp_context=processes) as pool:
+        list(pool.map(_promote_one, range(12)))
+    assert len(DirectoryStore("shared/base").ids()) == 12
+    assert [path.name for path in Path("shared").iterdir()] == ["base"]
 
 
 def test_a_baseline_is_a_folder(places: Places):

@@ -15,12 +15,11 @@ from hilbench.reports.write import SUMMARY_BYTES, append_summary, fitting
 
 from .conftest import made_record
 from .generated_records import generated
-from .report_records import real
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, ...]:
-    return real(tmp_path_factory)[1]
+def records() -> tuple[Record, ...]:
+    return tuple(generated(4, tasks=("digits", "keywords"), boards=("mps2-an386", "bench-m4"), frameworks=("tvm",)))
 
 
 def cells(line: str) -> list[str]:
@@ -104,3 +103,21 @@ def test_a_summary_is_cut_at_a_line_and_says_so(tmp_path: Path):
 def test_a_summary_that_fits_is_not_touched():
     assert fitting("é\n", 3) == "é\n"
     assert fitting("é\n", 2) == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["@octocat", "x @org/team", "a@b.example", "https://e.example/x", "ftp://e.example", "www.e.example",
+     "WWW.e.example", "#12", "o/r#12", "GH-12", ":tada:", "mailto:a@b.example"],
+)  # fmt: skip
+def test_no_name_calls_anybody_or_becomes_a_link(name: str):
+    """What GitHub looks for: its mentions and references, the autolinks of GFM, and the names of emoji."""
+    live = r"@\w|://|www\.\w|\w@|#\d|gh-\d|:[\w+-]+:"
+    assert re.search(live, name, re.IGNORECASE)
+    shown = text(name).replace("&#8203;", "\u200b").replace("\\", "")
+    assert not re.search(live.replace(r"|\w@", ""), shown, re.IGNORECASE)
+    assert shown.replace("\u200b", "") == name, "a reader sees the same"
+
+
+def test_what_commands_a_terminal_or_turns_text_round_is_seen():
+    assert text("a\x1b[31m\u202eb") == r"a\\x1b\[31m\\u202eb"

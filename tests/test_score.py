@@ -250,7 +250,7 @@ def test_every_kind_judges_and_shows_itself(kind: str, record: Record):
     metric = score(one, asked, outputs)["accuracy"]
     assert metric.ci95
     assert metric.ci_method
-    shown = printed([record.model_copy(update={"metrics": {"accuracy": metric}})])
+    shown = printed([record.model_copy(update={"metrics": {"accuracy": metric}, "scored_by": kind})])
     assert f"{metric.detail} [95 %]" in shown
     assert accuracy(metric) in shown
     assert metric == Metric.model_validate_json(metric.model_dump_json())

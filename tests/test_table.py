@@ -3,9 +3,11 @@
 import io
 
 import pytest
+from rich.text import Text
 
 from hilbench.measure.metric import Metric
-from hilbench.records.record import Record
+from hilbench.records.record import Record, ReferenceFacts
+from hilbench.reports.columns import columns_of
 from hilbench.reports.console import console_for
 from hilbench.reports.table import NotRun, print_tables
 
@@ -90,3 +92,64 @@ def test_a_terminal_without_utf8_still_gets_the_table(record: Record):
 def test_square_brackets_are_text_and_not_markup(record: Record):
     board = record.board.model_copy(update={"name": "Mine [red] rev 2"})
     assert "Mine [red] rev 2" in printed([record.model_copy(update={"board": board})])
+
+
+def test_a_name_of_a_record_is_text_and_no_format(record: Record):
+    missing = {"{x}": "one", "{0.__class__}": "two", "{:300000000}": "three"}
+    text = printed([record.model_copy(update={"missing": missing})])
+    for name in missing:
+        assert f"{name} of digits[mps2-an386-tvm] is not available" in text
+
+
+@pytest.mark.parametrize(
+    ("clock", "told"),
+    [(32_768, "0.032768 MHz"), (25_000_000, "25 MHz"), (10**400, "E+394 MHz")],
+    ids=["slow", "common", "absurd"],
+)
+def test_any_clock_is_told(record: Record, clock: int, told: str):
+    board = record.board.model_copy(update={"clock_hz": clock})
+    assert told in printed([record.model_copy(update={"board": board})]).replace("e+", "E+")
+
+
+def test_accuracies_of_two_kinds_are_two_columns(record: Record):
+    balanced = record.metrics["accuracy"].model_copy(update={"detail": "balanced, 3 of 4 classes"})
+    update = {"scored_by": "balanced", "metrics": {**record.metrics, "accuracy": balanced}}
+    text = printed([record, record.model_copy(update=update)])
+    assert {column.title for column in columns_of([record, record.model_copy(update=update)])} >= {
+        "top-1 [95 %]", "balanced, 3 of 4 classes [95 %]"}  # fmt: skip
+    assert [text.count(word) for word in ("top-1 [95 %]", "balanced, 3 of 4 classes [95 %]")] == [1, 1]
+    row = next(line for line in text.splitlines() if "tvm 0.27" in line)
+    assert "—" in row, "a value stands under its own heading only"
+
+
+def test_fidelity_to_two_references_is_two_columns(record: Record):
+    fidelity = Metric(value=1.0, unit="share", basis="counted")
+    rows = [
+        record.model_copy(update={
+            "metrics": {**record.metrics, "fidelity": fidelity}, "reference": ReferenceFacts(name=name, versions={})
+        })
+        for name in ("TensorFlow Lite Micro", "scikit-learn")
+    ]  # fmt: skip
+    titles = [column.title for column in columns_of(rows) if column.metric == "fidelity"]
+    assert titles == ["fidelity to TFLM", "fidelity to scikit-learn"]
+
+
+HOSTILE = "\x1b[31m\x1b]0;pwned\x07\x9b31m\u202eabc\u2066\r\x7f"
+
+
+@pytest.mark.parametrize("width", [60, 300])
+def test_no_escape_code_of_a_record_reaches_the_terminal_and_nothing_is_cut(record: Record, width: int):
+    hostile = record.model_copy(update={
+        "task": HOSTILE, "framework": record.framework.model_copy(update={"variant": HOSTILE}),
+        "missing": {HOSTILE: HOSTILE},
+    })  # fmt: skip
+    text = printed([hostile], [NotRun(HOSTILE, HOSTILE, HOSTILE, HOSTILE)], width=width)
+    assert all(c.isprintable() or c == "\n" for c in text)
+    assert r"\x1b[31m" in text
+    assert r"\u2066" in "".join(line.strip("│ ") for line in text.splitlines() if "abc" in line or "2066" in line)
+
+
+def test_own_styles_survive_what_makes_text_harmless():
+    raw = io.StringIO()
+    console_for(raw, 80, colour=True).print(Text.assemble(("bold", "bold"), " \x1b[31mred"))
+    assert raw.getvalue() == "\x1b[1mbold\x1b[0m \\x1b[31mred\n"

@@ -8,7 +8,7 @@ from hilbench.catalog.allowance import UNITS, Allowance, parse_for
 from hilbench.catalog.allowance import parse as allowance
 from hilbench.errors import CatalogError, UsageError
 from hilbench.measure.metric import Metric
-from hilbench.records.thresholds import BY_DEFAULT, Thresholds, chosen, parse
+from hilbench.records.thresholds import BY_DEFAULT, Thresholds, chosen, first_of, parse
 
 from .conftest import DIGITS
 
@@ -98,6 +98,10 @@ def test_without_a_word_exact_metrics_may_not_get_worse_and_measured_ones_by_a_p
     assert held.allowance("latency", metric(basis="host")) is None
     from_measured = metric("J", "estimated", ci95=(0.9, 1.1))
     assert held.allowance("energy", from_measured) == Allowance(0.01, "relative"), "it is as noisy as its latency"
+    made_of_it = metric("J", "estimated", model="measured latency at the data sheet's current")
+    assert held.allowance("energy", made_of_it) == Allowance(0.01, "relative"), "also below 6 visits"
+    assert held.allowance("first_latency", metric(basis="measured")) is None, "one observation cannot be judged"
+    assert held.allowance("first_latency", metric()) == Allowance()
     assert held.allowance("input_latency", metric()) is None
     assert held.allowance("made_up", metric()) is None
     assert set(UNITS) >= BY_DEFAULT
@@ -119,6 +123,14 @@ def test_options_come_before_the_suite_and_the_suite_before_the_default():
     assert chosen(parse(["gone"]), fail) == Thresholds(fail, gone=True), "a word of rows says nothing of metrics"
     assert chosen(parse([]), fail).allowance("ram", metric("B")) is None
     assert chosen(parse([]), {}).allowance("ram", metric("B")) == Allowance()
+
+
+def test_a_word_on_the_command_line_leaves_the_thresholds_of_the_ini_file_as_they_are():
+    ini = parse(["latency:2%,flash:512"])
+    assert first_of(parse(["gone"]), ini) == Thresholds(ini.named, gone=True)
+    assert first_of(parse(["ram:5"]), parse(["latency:2%,gone"])) == Thresholds({"ram": allowance("5")}, gone=True)
+    assert first_of(parse(["none"]), ini).allowance("latency", metric()) is None
+    assert first_of(parse([]), ini) == ini
 
 
 @pytest.mark.parametrize(

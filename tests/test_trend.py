@@ -64,6 +64,16 @@ def test_five_values_after_many_are_a_level_and_four_are_none():
     assert found(values) == []
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "least", "most"),
+    [(11, 11, 0, 0), (12, 12, 0.3, 0.75), (46, 5, 0.3, 0.75), (25, 25, 0.95, 1), (100, 8, 0.95, 1)],
+)
+def test_how_many_values_a_step_takes_is_what_the_document_says(before: int, after: int, least: float, most: float):
+    draw = np.random.default_rng(3)
+    hits = [bool(found([*draw.normal(100, 1, before), *draw.normal(150, 1, after)])) for _ in range(60)]
+    assert least <= sum(hits) / len(hits) <= most
+
+
 def test_a_short_stretch_that_returns_is_two_steps():
     values = np.random.default_rng(3).normal(100, 1, 200)
     values[90:110] += 4

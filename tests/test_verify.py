@@ -17,6 +17,7 @@ from hilbench.measure.energy import Metered, Window, estimated_energy, measured_
 from hilbench.measure.metric import Metric
 from hilbench.records.evidence import Evidence
 from hilbench.records.record import Record
+from hilbench.records.remake import remade
 from hilbench.records.store import Document
 from hilbench.records.verify import Verdict, check
 
@@ -48,7 +49,9 @@ def changed(record: Record, path: Path_, value: Any) -> Verdict:
 # ---- what holds
 
 
-@pytest.mark.parametrize("name", [*(name for name in RUNS if name != "keywords"), pytest.param("keywords", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", [*(name for name in RUNS if name != "keywords"), pytest.param("keywords", marks=pytest.mark.slow)]
+)
 def test_all_that_a_real_run_claims_follows_from_its_samples(name: str):
     record = real(name)
     verdict = check(kept(record), evidence=Evidence(catalog.suites([suite_file(RUNS[name][0])]), named=True))
@@ -202,7 +205,17 @@ def test_energy_follows_from_the_meters_windows_or_from_latency_and_current():
         ("digits", ("image", "sha256"), "x" * 64, "hashes", "image.sha256 is not of 64 hexadecimal digits"),
         ("digits", ("image", "build_id"), "12", "hashes", "image.build_id is not of 32"),
         ("digits", ("started",), "2026-01-02T03:04:05+00:00", "identity", "has an id 20260102T030405-"),
-        ("digits", ("started",), "yesterday", "identity", "'yesterday' is no time"),
+        ("digits", ("started",), "yesterday", "document", "'yesterday' is no time"),
+        ("digits", ("started",), "9999-12-31T23:59:59-23:59", "document", "is no time"),
+        ("digits", ("board", "clock_hz"), 2**63, "document", "board.clock_hz: Input should be less than"),
+        ("digits", ("samples", "times", 0, 0, 1), 10**400, "document", "samples.times.0.0.1"),
+        ("digits", ("tensors", "outputs", 0, "shape"), [10**30], "document", "more than 64 bits"),
+        ("digits", ("link",), {"bytes_sent": -(10**400)}, "document", "link.bytes_sent"),
+        ("digits", ("metrics", "flash", "value"), 1.7e308, "document", "metrics.flash.value"),
+        ("digits", ("confusion", "counts", 0), [1], "document", "as many columns as rows"),
+        ("digits", ("confusion", "classes"), ["a"], "document", "there are 1 names of 10 classes"),
+        ("digits", ("counts", "branches_taken"), 10**6, "counts", "instructions that can branch"),
+        ("digits", ("counts", "unknown"), 1, "counts", "1 instructions are unknown, and 0 in the mix"),
         ("digits", ("started",), "2026-01-02T03:04:05", "identity", "not in UTC"),
         ("digits", ("started",), "2999-01-02T03:04:05+00:00", "identity", "yet to come"),
         ("digits", ("duration_s",), -1.0, "identity", "it took -1.0 s"),
@@ -247,12 +260,72 @@ def test_what_estimates_say_of_their_error_is_that_of_the_model():
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("excuse", [False, True])
 @pytest.mark.parametrize("name", ["accuracy", "fidelity", "latency", "instructions", "flash"])
-def test_a_metric_that_is_left_out_is_missed(name: str):
+def test_a_metric_that_is_left_out_is_missed_whatever_the_excuse(name: str, excuse: bool):
     record = real("digits")
     metrics = {key: metric for key, metric in record.metrics.items() if key != name}
-    verdict = check(kept(record.model_copy(update={"metrics": metrics})))
+    missing = {name: "not available here", "latency": "nor is this"} if excuse else {}
+    verdict = check(kept(record.model_copy(update={"metrics": metrics, "missing": missing, "bars": {}})))
     assert {one.name for one in verdict.of("failed")} >= {name}
+
+
+def test_a_clock_that_stands_still_gives_no_times_and_excuses_them():
+    (record,) = generated(1, boards=("bench-m4",))
+    still = tuple(tuple((0, 0, 0) for _ in visit) for visit in record.samples.times)
+    metrics = {name: metric for name, metric in record.metrics.items() if metric.unit not in ("s", "cycles", "J")}
+    samples = record.samples.model_copy(update={"times": still, "warmup": ((0, 0, 0),)})
+    frozen = record.model_copy(update={"samples": samples, "metrics": metrics, "missing": {"latency": "no clock"}})
+    assert check(kept(frozen)).mark == "ok", check(kept(frozen)).of("failed")
+    claimed = frozen.model_copy(update={"metrics": metrics | {"latency": record.metrics["latency"]}})
+    assert "latency" in {one.name for one in check(kept(claimed)).of("failed")}
+
+
+def without(record: Record, *names: str, **parts: Any) -> Record:
+    metrics = {name: metric for name, metric in record.metrics.items() if not name.startswith(names)}
+    return record.model_copy(update={"metrics": metrics, "bars": {}, **parts})
+
+
+def test_nobody_is_called_verified_without_a_reference_and_right_answers():
+    (record,) = generated(1)
+    assert check(kept(record)).mark == "ok"
+    bare = without(record, "fidelity", reference=None, samples=record.samples.model_copy(update={"reference": None}))
+    dumb = without(record, "accuracy", scored_by=None, confusion=None)
+    for lacking, name in ((bare, "fidelity"), (dumb, "accuracy")):
+        verdict = check(kept(lacking))
+        assert (verdict.state, verdict.mark) == ("ok", "unknown"), verdict.of("failed")
+        assert [one.name for one in verdict.lacking] == [name]
+    unlabelled = dumb.model_copy(update={"samples": record.samples.model_copy(update={"labels": None})})
+    assert check(kept(unlabelled)).mark == "ok"  # a task without labels has no right answers
+
+
+def remade_as(record: Record, **parts: Any) -> Record:
+    """Return the record with other facts, and all that follows from them: a consistent lie."""
+    other = record.model_copy(update=parts)
+    return other.model_copy(update={"metrics": record.metrics | remade(other).metrics})
+
+
+def test_a_board_that_comes_with_hilbench_is_as_its_file_says():
+    record = next(generated(1, boards=("mps2-an386",)))
+    assert states(check(kept(record)))["catalog"] == "ok"
+    silicon = record.target.model_copy(update={"kind": "probe", "silicon": True})
+    measured = without(record, "instructions", "latency", "first_", "input_", "output_", target=silicon)
+    for lie, words in (
+        (remade_as(record, board=record.board.model_copy(update={"clock_hz": 500_000_000})),
+         "mps2-an386: its clock in hertz is 500000000, and its file says 25000000"),
+        (record.model_copy(update={"board": record.board.model_copy(update={"core": "cortex-m3"})}), "its core is"),
+        (record.model_copy(update={"target": record.target.model_copy(update={"stand_in": "mps2-an500"})}),
+         "in its place stood mps2-an500, and its file says nothing"),
+        (remade_as(measured, board=record.board.model_copy(update={"counter": "cycles"})),
+         "mps2-an386: it ran on probe, and its file says qemu"),
+    ):  # fmt: skip
+        (wrong,) = check(kept(lie)).of("failed")
+        assert wrong.name == "catalog" and words in wrong.detail
+        older = check(kept(lie.model_copy(update={"hilbench": "0.0.9"})))
+        assert (older.state, older.mark) == ("ok", "unknown"), older.of("failed")
+        assert "hilbench 0.0.9 may have had another file of mps2-an386" in older.lacking[0].detail
+    elsewhere = record.model_copy(update={"hilbench": "0.0.9"})
+    assert check(kept(elsewhere)).mark == "ok"
 
 
 def test_another_suite_is_no_evidence_unless_it_is_said_to_be_the_one():

@@ -5,7 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from hilbench.cli import cli
 from hilbench.errors import StoreError, UsageError
 from hilbench.records.directory import DirectoryStore, read_document
 from hilbench.records.evidence import Evidence
@@ -13,6 +15,7 @@ from hilbench.records.record import Record
 from hilbench.records.sign import NAMESPACE, BadSignature, sign, signer
 from hilbench.records.store import Document
 from hilbench.records.verify import Check, check
+from hilbench.reports.site.build import publish
 
 from .generated_records import generated
 
@@ -141,3 +144,35 @@ def test_what_is_no_key_is_told(store: Path, tmp_path: Path, signers: Path):
         signer(first(store), tmp_path / "nobody")
     with pytest.raises(BadSignature, match="there is no signature"):
         signer(first(store), signers)
+
+
+def test_a_signature_goes_with_its_record_into_a_folder_and_a_site(
+    store: Path, key: Path, signers: Path, tmp_path: Path
+):
+    signature = sign(first(store), key)
+    done = CliRunner().invoke(cli, ["store", "copy", str(store), str(tmp_path / "copy")])
+    assert done.exit_code == 0 and done.output.startswith("2 records of")
+    copied = first(tmp_path / "copy")
+    assert Path(f"{copied.where}.sig").read_bytes() == signature.read_bytes()
+    assert signer(copied, signers) == "alice@example.org"
+    site = publish(DirectoryStore(tmp_path / "copy"), tmp_path / "site", 1).folder
+    assert [path.name for path in (site / "records").glob("*.sig")] == [signature.name]
+    assert signer(read_document(site / "records" / f"{copied.id}.json"), signers) == "alice@example.org"
+    assert sum(".json.sig" in page.read_text() for page in (site / "rows").glob("*.html")) == 1
+
+
+def test_a_signature_that_is_there_stays(store: Path, key: Path, tmp_path: Path):
+    CliRunner().invoke(cli, ["store", "copy", str(store), str(tmp_path / "copy")])
+    mine = sign(first(tmp_path / "copy"), new_key(tmp_path / "bob")).read_bytes()
+    sign(first(store), key)
+    assert CliRunner().invoke(cli, ["store", "copy", str(store), str(tmp_path / "copy")]).exit_code == 0
+    assert Path(f"{first(tmp_path / 'copy').where}.sig").read_bytes() == mine
+
+
+def test_what_a_database_cannot_keep_is_told_once(store: Path, key: Path, tmp_path: Path):
+    pytest.importorskip("sqlalchemy")
+    for document in DirectoryStore(store).documents():
+        sign(document, key)
+    done = CliRunner().invoke(cli, ["store", "copy", str(store), f"sqlite:{tmp_path / 'x.db'}"])
+    assert done.exit_code == 0
+    assert done.output.count("left behind") == 1 and "the signatures of 2 records" in done.output

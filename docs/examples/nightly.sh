@@ -6,6 +6,7 @@
 #   FRAMEWORKS  frameworks with their options, with commas         (tvm)
 #   STATE       a folder that stays from night to night            (.hilbench/nightly)
 #   FAIL        how much worse is allowed: latency:2%,flash:512    (what docs/gate.md says)
+#   FAIL_SINCE  fail for a step for the worse in the last N nights  (never; docs/ci.md, "What creeps")
 #   SHARD       this computer's share of the work, such as 1/2     (all)
 #   TRUNK       1: a good run is what later ones are held to       (1)
 #   SITE        a folder for the site of all records               (none)
@@ -33,4 +34,7 @@ if [ "$status" = 0 ] && [ "${TRUNK:-1}" = 1 ] && [ -n "$(ls "$night/records")" ]
     hilbench baseline "$night/records" --baseline="$state/baseline"
 fi
 [ -z "${SITE:-}" ] || hilbench publish "$state/records" -o "$SITE"
+if [ -n "${FAIL_SINCE:-}" ] && [ "$status" = 0 ]; then
+    hilbench trend "$state/records" --fail-since="$FAIL_SINCE" > "$night/trend.txt" || status=$?
+fi
 exit "$status"

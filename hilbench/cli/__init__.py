@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from contextlib import suppress
 
 import click
 
@@ -21,7 +23,7 @@ from hilbench.cli.store import store
 from hilbench.cli.trend import trend
 from hilbench.cli.tune import tune
 from hilbench.cli.verify import sign, verify
-from hilbench.errors import HilbenchError
+from hilbench.errors import HilbenchError, StoreError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,7 +58,10 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line; our own errors become one message and their exit code."""
+    """Run the command line; our own errors become one message and their exit code.
+
+    Where the output goes and how full its disk is, only writing tells: that is one message too.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 loses a dash, not the message
@@ -65,3 +70,18 @@ def main() -> None:
     except HilbenchError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        _drop_output()
+        with suppress(OSError):
+            click.echo(f"error: the output could not be written: {error.strerror or error}", err=True)
+        sys.exit(StoreError.exit_code)
+
+
+def _drop_output() -> None:
+    """Let what is still to be written go nowhere: Python tries again at its end, and tells of that failure too."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError, ValueError):
+        os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

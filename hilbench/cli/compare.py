@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from hilbench.cli.output import json_option, print_json
+from hilbench.cli.output import json_option, print_json, say
 from hilbench.records.baseline import promote
-from hilbench.records.compare import Comparison, compare
+from hilbench.records.compare import Comparison, compare, row_of
 from hilbench.records.refs import BASELINE, Found, Places, resolve
 from hilbench.records.store import DEFAULT
 from hilbench.records.thresholds import parse
@@ -39,19 +39,21 @@ def compare_command(
     """Compare the records BEFORE with those AFTER. Ends with 1 if one got worse than allowed.
 
     Each is a record's file or id, a folder or store, a commit, a branch, or the word latest or baseline; of a store,
-    the newest record of each row counts.
+    the newest record of each row counts. Where one side is one record, only its row is looked at.
     """
     thresholds = parse(fail)
     places = Places(store, baseline_store)
     sides = resolve(before, places), resolve(after, places)
-    found = compare(sides[0].records, sides[1].records, thresholds)
+    rows = {row_of(record) for side in sides if side.one for record in side.records}  # all, if no record is named
+    old, new = ([record for record in side.records if not rows or row_of(record) in rows] for side in sides)
+    found = compare(old, new, thresholds)
     if as_json:
         print_json(_as_json(found, sides))
     else:
         console = console_for(sys.stdout)
         for name, side in zip((before, after), sides, strict=True):
             for note in side.notes:
-                click.echo(f"{name}: {note}")
+                say(f"{name}: {note}")
         print_comparison(console, found, everything=everything)
     if found.failures:
         sys.exit(_FAILED)
@@ -65,16 +67,21 @@ def baseline_command(ref: str, store: str, baseline_store: str) -> None:
     """Make the records REF the baseline of their rows; other rows of the baseline stay. All of them, or none."""
     found = resolve(ref, Places(store, baseline_store))
     for note in found.notes:
-        click.echo(f"{ref}: {note}")
+        say(f"{ref}: {note}")
     for one in promote(found.records, baseline_store):
         if one.before == (one.record.id,):
             change = "is it already"
         else:
             change = f"in place of {', '.join(one.before)}" if one.before else "new"
-        click.echo(f"{one.row}: {one.record.id} ({change})")
-    click.echo(f"{len(found.records)} rows of the baseline in {baseline_store}")
+        say(f"{one.row}: {one.record.id} ({change})")
+    say(f"{len(found.records)} rows of the baseline in {baseline_store}")
 
 
 def _as_json(found: Comparison, sides: tuple[Found, Found]) -> dict[str, Any]:
     rows = [{**pair.model_dump(mode="json"), "row": pair.row._asdict()} for pair in found.pairs]
-    return {"failures": found.failures, "rows": rows, "notes": [[*side.notes] for side in sides]}
+    return {
+        "failures": found.failures,
+        "warnings": found.warnings,
+        "rows": rows,
+        "notes": [[*side.notes] for side in sides],
+    }

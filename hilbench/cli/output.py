@@ -1,4 +1,4 @@
-"""What all commands share: `--json`, and tables."""
+"""What all commands share: `--json`, lines, and tables."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from hilbench.errors import printable
 from hilbench.places import PLACES
 from hilbench.reports.console import WIDTH_ELSEWHERE, console_for
 
@@ -31,11 +32,16 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1))
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line that may quote what others wrote, `printable`."""
+    click.echo(printable(text), err=err)
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a plain table; as wide as it needs where there is no terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console_for(sys.stdout, None if sys.stdout.isatty() else WIDTH_ELSEWHERE).print(table)

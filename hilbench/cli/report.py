@@ -11,15 +11,16 @@ from pathlib import Path
 
 import click
 
-from hilbench.errors import StoreError, UsageError
+from hilbench.errors import StoreError, UsageError, printable
 from hilbench.records.compare import row_of
 from hilbench.records.directory import read_document
 from hilbench.records.record import Record
 from hilbench.records.store import DEFAULT, Document, Query, open_store
-from hilbench.records.verify import Verdict, check
-from hilbench.reports.columns import Failure, one_line
+from hilbench.records.verify import check
+from hilbench.reports.columns import Failure, failure_lines, one_line
 from hilbench.reports.console import WIDTH_ELSEWHERE, console_for
 from hilbench.reports.table import print_tables
+from hilbench.reports.verified import failures
 from hilbench.reports.write import KINDS, Contents, append_summary, render, write
 
 _STDOUT = "-"
@@ -77,9 +78,13 @@ def report(
         raise StoreError("no record could be read", hint="the lines above say why")
     if not records:
         click.echo("there is no record of that kind; `hilbench store list` tells which there are", err=True)
+    verdicts = {record.id: check(read.documents[record.id]) for record in records}
     if not targets:
-        print_tables(console_for(sys.stdout, None if sys.stdout.isatty() else WIDTH_ELSEWHERE), records)
-    verdicts = _verdicts(records, read.documents) if any(kind == "html" for kind, _ in targets) else {}
+        print_tables(
+            console_for(sys.stdout, None if sys.stdout.isatty() else WIDTH_ELSEWHERE), records, verdicts=verdicts
+        )
+        for line in failure_lines(failures(records, verdicts)):
+            click.echo(printable(line), err=True)
     contents = Contents(tuple(records), failures=tuple(read.damaged), verdicts=verdicts)
     summary = markdown == "" and os.environ.get(_SUMMARY)
     for kind, name in targets:
@@ -133,7 +138,3 @@ def _documents(source: str, query: Query) -> Iterator[Document]:
         with contextlib.suppress(StoreError):
             document = replace(document, id=Record.from_json(document.text, source).id)
     yield document
-
-
-def _verdicts(records: Sequence[Record], documents: dict[str, Document]) -> dict[str, Verdict]:
-    return {record.id: check(documents[record.id]) for record in records}

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from hilbench.cli.output import json_option, print_json, print_table
+from hilbench.cli.output import json_option, print_json, print_table, say
 from hilbench.errors import HilbenchError, StoreError, UsageError
 from hilbench.records.record import Record
+from hilbench.records.sign import carry
 from hilbench.records.spool import spools
 from hilbench.records.sql import SqlStore
 from hilbench.records.store import DEFAULT, Store, open_store, select
@@ -45,8 +46,8 @@ def list_(name: str, as_json: bool) -> None:
     if rows:
         print_table(("suite", "task", "board", "framework", "records", "last"), rows)
     for error in damaged:
-        click.echo(f"damaged: {error}", err=True)
-    click.echo(_counts(groups.total(), len(damaged), waiting))
+        say(f"damaged: {error}", err=True)
+    say(_counts(groups.total(), len(damaged), waiting))
 
 
 @store.command()
@@ -55,22 +56,27 @@ def list_(name: str, as_json: bool) -> None:
 def copy(source: str, target: str) -> None:
     """Copy the records of one STORE into another, to the byte. Doing it again changes nothing.
 
-    What is damaged, or is there as another record, is reported and passed over; the exit code is 4 then.
+    From folder to folder their signatures go along; a database keeps none, which is told. What is damaged, or is there
+    as another record, is reported and passed over; the exit code is 4 then.
     """
     from_, to = open_store(source), open_store(target)
     if isinstance(to, SqlStore):
         _send(to)  # a database that is away is an error here: nothing is to be spooled
-    done, failed = 0, 0
+    done, failed, unsigned = 0, 0, 0
     for document in from_.documents():
         try:
-            to.keep(document)
+            kept = to.keep(document)
             done += 1
+            unsigned += not carry(document, kept)
         except StoreError as error:
             failed += 1
-            click.echo(f"passed over: {error}", err=True)
-    click.echo(f"{_records(done)} of {_shown(from_, source)} in {_shown(to, target)}")
+            say(f"passed over: {error}", err=True)
+    say(f"{_records(done)} of {_shown(from_, source)} in {_shown(to, target)}")
+    if unsigned:
+        of = f"the signature{'' if unsigned == 1 else 's'} of {_records(unsigned)}"
+        say(f"left behind: {of}; only a folder keeps signatures, as ID.json.sig", err=True)
     if failed:
-        click.echo(f"{_records(failed)} passed over", err=True)
+        say(f"{_records(failed)} passed over", err=True)
         sys.exit(StoreError.exit_code)
 
 
@@ -89,13 +95,13 @@ def send(name: str | None) -> None:
     else:
         stores = [SqlStore(spool.address) for spool in spools()]
         if not stores:
-            click.echo("no records wait here")
+            say("no records wait here")
     failed = False
     for each in stores:
         try:
             failed = not _send(each) or failed
         except HilbenchError as error:
-            click.echo(f"error: {error}", err=True)
+            say(f"error: {error}", err=True)
             failed = True
     if failed:
         sys.exit(StoreError.exit_code)
@@ -106,11 +112,9 @@ def _send(to: SqlStore) -> bool:
     left: list[StoreError] = []
     sent = to.send(left.append)
     for error in left:
-        click.echo(f"not sent: {error}", err=True)
+        say(f"not sent: {error}", err=True)
     if sent or left:
-        click.echo(
-            f"{_records(sent)} sent to {to.place}" + (f", {len(left)} stay in {to.spool.folder}" if left else "")
-        )
+        say(f"{_records(sent)} sent to {to.place}" + (f", {len(left)} stay in {to.spool.folder}" if left else ""))
     return not left
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import itertools
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
 
-from hilbench.cli.output import json_option, print_json
+from hilbench.cli.output import json_option, print_json, say
+from hilbench.cli.query import require_known, require_time
 from hilbench.errors import StoreError, UsageError
 from hilbench.measure.metric import Metric
-from hilbench.measure.units import friendly
+from hilbench.measure.units import friendly, with_precision
 from hilbench.records.history import Point, Series, histories
+from hilbench.records.record import Record
+from hilbench.records.refs import yet_to_come
 from hilbench.records.store import DEFAULT, Query, open_store, select
 from hilbench.records.trend import Change
 from hilbench.reports.console import console_for
@@ -36,8 +39,8 @@ _VERDICTS = {True: "worse", False: "better", None: "changed"}
 @click.option("--branch", metavar="BRANCH", help="Only runs of this branch.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="These metrics; repeatable, or 'all'.")
 @click.option("--since", metavar="DATE", help="Only runs since this time, such as 2026-01-31.")
-@click.option("--fail-since", type=click.IntRange(min=1), metavar="N", help="End with 1 if the newest change of a "
-              "series is for the worse and among its last N values.")  # fmt: skip
+@click.option("--fail-since", type=click.IntRange(min=1), metavar="N", help="End with 1 if a series' level is worse "
+              "than before its last N values.")  # fmt: skip
 @click.option("--fail-on-latest", is_flag=True, help="The same for the last value; only exact values change in one.")
 @json_option
 def trend(
@@ -55,9 +58,13 @@ def trend(
     """
     if fail_since and fail_on_latest:
         raise UsageError("--fail-since and --fail-on-latest exclude each other", hint="--fail-on-latest is for N = 1")
+    require_time(wanted["since"])
     damaged: list[StoreError] = []
-    records = select(open_store(store), Query(**wanted), damaged.append)
-    found = histories(records, None if "all" in metrics else metrics or SHOWN)
+    ahead: list[str] = []
+    kept, query = open_store(store), Query(**wanted)
+    found = histories(_past(select(kept, query, damaged.append), ahead), None if "all" in metrics else metrics or SHOWN)
+    if not found:
+        require_known(kept, query, metrics)
     last = 1 if fail_on_latest else fail_since
     failed = [series for series in found if last and series.worsened_within(last)]
     if as_json:
@@ -66,10 +73,21 @@ def trend(
         _print(found)
     if damaged:
         click.echo(f"warning: {_count(len(damaged), 'record')} cannot be read; the first: {damaged[0]}", err=True)
+    if ahead:
+        click.echo(f"warning: left out: {_count(len(ahead), 'record')} dated in the future: {ahead[0]}", err=True)
     if failed:
         names = "; ".join(f"{series.metric} of {series.row}" for series in failed)
-        click.echo(f"error: worse within the last {_count(last or 1)}: {names}", err=True)
+        say(f"error: worse within the last {_count(last or 1)}: {names}", err=True)
         sys.exit(1)
+
+
+def _past(records: Iterable[Record], ahead: list[str]) -> Iterator[Record]:
+    """Yield the records whose time has come; the ids of others go to `ahead`."""
+    for record in records:
+        if yet_to_come(record):
+            ahead.append(record.id)
+        else:
+            yield record
 
 
 def _print(found: Sequence[Series]) -> None:
@@ -90,7 +108,7 @@ def _lines(series: Series, blocks: bool) -> Iterator[str]:
     latest = series.points[-1].metric
     course = sparkline(series.values, _BLOCKS if blocks else _PLAIN)
     steps = f", {len(series.changes)} changes" if len(series.changes) > 1 else ", 1 change" * len(series.changes)
-    value = f"{friendly(latest)} {latest.basis}"
+    value = f"{with_precision(latest)} {latest.basis}"
     yield f"  {series.metric:<12}  {course:<{_WIDEST}}  {value}, {_count(len(series.points))}{steps}"
     for change in series.changes:
         before, after = (friendly(_with(latest, value)) for value in (change.before, change.after))
@@ -119,11 +137,12 @@ def sparkline(values: Sequence[float], levels: str = _BLOCKS) -> str:
     """Return the course of `values`, the lowest as the first of `levels`; of many, medians of equal stretches."""
     count = min(len(values), _WIDEST)
     edges = [round(i * len(values) / count) for i in range(count + 1)]
-    shown = [statistics.median(values[start:end]) for start, end in itertools.pairwise(edges)]
+    shown = [statistics.median_low(values[start:end]) for start, end in itertools.pairwise(edges)]
     low, high = min(shown), max(shown)
     if low == high:
         return levels[0] * count
-    return "".join(levels[int((value - low) / (high - low) * (len(levels) - 1) + 0.5)] for value in shown)
+    span = high / 2 - low / 2  # the whole of it may be more than a number can be
+    return "".join(levels[int((value / 2 - low / 2) / span * (len(levels) - 1) + 0.5)] for value in shown)
 
 
 def _as_json(series: Series) -> dict[str, Any]:

@@ -19,6 +19,8 @@ import numpy as np
 
 from hilbench.measure.statistics import FEWEST, Z95, Visits, median_error
 
+_PLAIN = 0.01
+"""A share beyond what is allowed from which a change is more than some doubt about few visits."""
 _Key = TypeVar("_Key")
 
 
@@ -26,8 +28,8 @@ _Key = TypeVar("_Key")
 class Ratio:
     """After over before: `value` of the medians, and the standard error of its logarithm.
 
-    `freedom` are its degrees of freedom; no test of `n` and `m` visits can be surer than `surest`, the share of one in
-    all ways to part them.
+    `freedom` are its degrees of freedom. No test by order alone of `n` and `m` visits can be surer than `surest`, the
+    share of one in all ways to part them.
     """
 
     value: float
@@ -41,16 +43,55 @@ class Ratio:
         reach = math.exp(_quantile(self.freedom) * self.error)
         return self.value / reach, self.value * reach
 
-    def above(self, limit: float) -> float:
-        """Return p: how likely so large a ratio is if the real one is at most `limit`."""
-        beyond = math.log(self.value / limit)
-        if beyond <= 0:
-            return 1.0 if not self.error else _tail(beyond / self.error, self.freedom)
-        return max(self.surest, _tail(beyond / self.error, self.freedom) if self.error else 0.0)
+    @property
+    def differs(self) -> bool:
+        """Whether the interval leaves out 1."""
+        return not self.ci95[0] <= 1 <= self.ci95[1]
 
-    def below(self, limit: float) -> float:
-        """Return p: how likely so small a ratio is if the real one is at least `limit`."""
-        return Ratio(1 / self.value, self.error, self.freedom, self.surest).above(1 / limit)
+    def worse(self, share: float, lower: bool) -> float:
+        """Return p: how likely so much worse is if the real change is for the worse by at most `share`; with `lower`,
+        less is better.
+
+        Few visits cannot be surer than `surest` of what is just beyond that. Of what is beyond twice as much, and a
+        percentage point more, they may be as sure as Student's t is: whether it doubled, six visits can tell.
+        """
+        far = max(2 * share, share + _PLAIN)
+        upward = self if lower else Ratio(1 / self.value, self.error, self.freedom, self.surest)
+        near, plain = (1 + limit if lower else 1 / max(1e-9, 1 - limit) for limit in (share, far))
+        return max(upward._above(near), min(self.surest, upward._above(plain)))
+
+    def suspected(self, share: float, lower: bool) -> float:
+        """Return p as `worse` would if there were enough visits."""
+        return Ratio(self.value, self.error, self.freedom).worse(share, lower)
+
+    def _above(self, limit: float) -> float:
+        beyond = math.log(self.value / limit)
+        if not self.error:
+            return 0.0 if beyond > 0 else 1.0
+        return _tail(beyond / self.error, self.freedom)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """After less before, where a ratio says nothing because one is not above 0: `value`, and its standard error."""
+
+    value: float
+    error: float
+    freedom: float = math.inf
+
+    @property
+    def differs(self) -> bool:
+        """Whether the 95 % interval leaves out 0."""
+        return abs(self.value) > _quantile(self.freedom) * self.error
+
+    def worse(self, worth: float, lower: bool) -> float:
+        """Return p: how likely so much worse is if the real change is for the worse by at most `worth`."""
+        beyond = (self.value if lower else -self.value) - worth
+        if not self.error:
+            return 0.0 if beyond > 0 else 1.0
+        return _tail(beyond / self.error, self.freedom)
+
+    suspected = worse
 
 
 def ratio(before: Visits, after: Visits) -> Ratio | None:
@@ -66,14 +107,17 @@ def ratio(before: Visits, after: Visits) -> Ratio | None:
     return Ratio(value, math.sqrt(one + other), freedom, 1 / math.comb(n + m, n))
 
 
-def ratio_of_intervals(
+def of_intervals(
     before: float, before_ci95: tuple[float, float], after: float, after_ci95: tuple[float, float]
-) -> Ratio | None:
-    """Return the ratio of two values of which only the 95 % intervals are known, taken as normal ones."""
+) -> Ratio | Shift:
+    """Return how a value changed of which only the 95 % intervals are known, taken as normal ones: the ratio, or the
+    difference where one is not above 0, as the net energy of next to nothing may be.
+    """
+    errors = [(high - low) / 2 / Z95 for low, high in (before_ci95, after_ci95)]
+    freedom = 2.0 * (FEWEST - 1)
     if min(before, after) <= 0:
-        return None
-    errors = [(high - low) / 2 / Z95 / value for value, (low, high) in ((before, before_ci95), (after, after_ci95))]
-    return Ratio(after / before, math.hypot(*errors), freedom=2.0 * (FEWEST - 1))
+        return Shift(after - before, math.hypot(*errors), freedom)
+    return Ratio(after / before, math.hypot(errors[0] / before, errors[1] / after), freedom)
 
 
 def holm(chances: Mapping[_Key, float], alpha: float) -> set[_Key]:

@@ -16,7 +16,7 @@ from hilbench.errors import Unavailable
 from hilbench.measure import cycles as models
 from hilbench.measure.cycles.model import CycleModel
 from hilbench.measure.latency import Times
-from hilbench.measure.metric import Metric, Part
+from hilbench.measure.metric import Int, Metric, Number, Part
 from hilbench.measure.profile import OperatorCycles
 from hilbench.measure.statistics import summary
 
@@ -32,13 +32,13 @@ class Counts(Part):
     cycles were estimated. `unknown`: instructions that the decoder does not know.
     """
 
-    mix: dict[str, int]
-    branches_taken: int
-    loads: dict[str, int]
-    stores: dict[str, int]
-    misses: dict[str, int]
-    stalls: dict[str, float]
-    unknown: int
+    mix: dict[str, Int]
+    branches_taken: Int
+    loads: dict[str, Int]
+    stores: dict[str, Int]
+    misses: dict[str, Int]
+    stalls: dict[str, Number]
+    unknown: Int
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hilbench.catalog.power import Power
-from hilbench.measure.metric import Metric, Part
+from hilbench.measure.metric import Int, Metric, Number, Part
 from hilbench.measure.statistics import summary
 
 DATA_SHEET = "latency at the data sheet's run-mode current"
@@ -24,10 +24,10 @@ class Window:
     did not deliver (they count with the mean of the others).
     """
 
-    energy_j: float
-    duration_s: float
-    samples: int
-    lost: int = 0
+    energy_j: Number
+    duration_s: Number
+    samples: Int
+    lost: Int = 0
 
     @property
     def power_w(self) -> float:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Basis = Literal["measured", "counted", "estimated", "host"]
 """Where a number comes from.
@@ -15,6 +15,12 @@ documented model made it from counts; the metric names the model. `host`: the wa
 
 Unit = Literal["s", "instructions", "cycles", "B", "share", "LSB", "1", "J", "W"]
 """`1` is a number whose unit only the model's makers know, such as a squared error."""
+
+
+Int = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""An integer of a record: JSON has larger ones, and neither a float, an array nor a database takes those."""
+Number = Annotated[float, Field(gt=-1e100, lt=1e100)]
+"""A number that a record tells of a run. Nothing that is run is near the limit, below which squares stay finite."""
 
 
 class Part(BaseModel):
@@ -34,23 +40,23 @@ class Metric(Part):
     `precise` says whether half the interval is at most the share `precision` of `value`, as the suite wants.
     """
 
-    value: float
+    value: Number
     unit: Unit
     basis: Basis
-    n: int | None = None
-    ci95: tuple[float, float] | None = None
+    n: Int | None = None
+    ci95: tuple[Number, Number] | None = None
     ci_method: str = ""
-    min: float | None = None
-    median: float | None = None
-    p90: float | None = None
-    p99: float | None = None
-    max: float | None = None
-    outliers: tuple[int, ...] | None = None
-    precision: float | None = None
+    min: Number | None = None
+    median: Number | None = None
+    p90: Number | None = None
+    p99: Number | None = None
+    max: Number | None = None
+    outliers: tuple[Int, ...] | None = None
+    precision: Number | None = None
     precise: bool | None = None
     model: str | None = None
     error: str | None = None
-    bound: float | None = None
+    bound: Number | None = None
     lower_bound: bool = False
     detail: str = ""
 

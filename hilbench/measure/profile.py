@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilbench.measure.latency import Clock
-from hilbench.measure.metric import Basis, Part
+from hilbench.measure.metric import Basis, Int, Number, Part
 
 
 class OperatorTime(Part):
@@ -20,8 +20,8 @@ class OperatorTime(Part):
     """
 
     name: str
-    value: float
-    cycles: float | None = None
+    value: Number
+    cycles: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class Profile(Part):
     unit: Literal["instructions", "cycles"]
     basis: Basis
     operators: tuple[OperatorTime, ...]
-    rest: float
-    rest_cycles: float | None = None
+    rest: Number
+    rest_cycles: Number | None = None
     model: str | None = None
     error: str | None = None
     no_cycles: str = ""
-    n: int
+    n: Int
     build_id: str
-    rows: tuple[tuple[int, ...], ...] | None = None
-    cycle_rows: tuple[tuple[float, ...], ...] | None = None
+    rows: tuple[tuple[Int, ...], ...] | None = None
+    cycle_rows: tuple[tuple[Number, ...], ...] | None = None
 
     @property
     def total(self) -> float:

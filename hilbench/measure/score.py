@@ -8,14 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
+
+from pydantic import model_validator
 
 from hilbench.catalog.data import Array, Samples
 from hilbench.catalog.suite import Task
 from hilbench.errors import ModelError
 from hilbench.measure.accuracy import balanced, confusion, top1
 from hilbench.measure.anomaly import auc, auc_by_file, check_auc, check_auc_by_file
-from hilbench.measure.metric import Metric, Part
+from hilbench.measure.metric import Int, Metric, Part
 from hilbench.measure.regression import check_squared_error, squared_error
 from hilbench.measure.roc import auc_binary, auc_one_versus_rest, check_binary, check_one_versus_rest
 from hilbench.tensors import TensorInfo
@@ -101,7 +103,16 @@ class Confusion(Part):
     """How often a sample of each class (row) was taken for each class (column). `classes` are names, if there are."""
 
     classes: tuple[str, ...] | None
-    counts: tuple[tuple[int, ...], ...]
+    counts: tuple[tuple[Int, ...], ...]
+
+    @model_validator(mode="after")
+    def _square(self) -> Self:
+        classes = len(self.counts)
+        if classes < 1 or any(len(row) != classes for row in self.counts):
+            raise ValueError("a confusion matrix has as many columns as rows")
+        if self.classes is not None and len(self.classes) != classes:
+            raise ValueError(f"there are {len(self.classes)} names of {classes} classes")
+        return self
 
 
 def class_count(task: Judged, outputs: Sequence[TensorInfo]) -> int | None:

@@ -69,10 +69,21 @@ def noisy(basis: Basis) -> bool:
 
 
 def exact(metric: Metric) -> bool:
-    """Return whether a run that differs in nothing would give this number again: no clock is behind it."""
-    if noisy(metric.basis) or metric.detail == REPEATS_DIFFER:
+    """Return whether a run that differs in nothing would give this number again: no clock is behind it.
+
+    What compares, what shows histories and what ranks all ask here.
+    """
+    return not (noisy(metric.basis) or metric.detail == REPEATS_DIFFER or of_measured(metric))
+
+
+def of_measured(metric: Metric) -> bool:
+    """Return whether an estimate was made from something measured, as energy is from a latency: it is as noisy.
+
+    Its model says so. An interval or a look for outliers does too: `summary` gives them to what is noisy alone.
+    """
+    if metric.basis != "estimated":
         return False
-    return metric.basis != "estimated" or metric.ci95 is None  # an energy that was estimated from a measured latency
+    return bool(metric.ci95) or metric.outliers is not None or (metric.model or "").startswith("measured ")
 
 
 def narrow(visits: Visits, precision: float) -> bool:

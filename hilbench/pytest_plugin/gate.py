@@ -12,12 +12,12 @@ from hilbench import catalog
 from hilbench.errors import HilbenchError, UsageError
 from hilbench.plan import Plan
 from hilbench.pytest_plugin import OUTCOMES
-from hilbench.pytest_plugin.options import place, value
+from hilbench.pytest_plugin.options import ini_value, place, value
 from hilbench.records.compare import ALPHA, Comparison, Pair, compare, row_of
 from hilbench.records.record import Record
 from hilbench.records.refs import BASELINE, NothingYet, Places, resolve
 from hilbench.records.store import DEFAULT
-from hilbench.records.thresholds import Thresholds, chosen, parse
+from hilbench.records.thresholds import Thresholds, chosen, first_of, parse
 
 _FIXTURE = "hil_bench"
 
@@ -53,9 +53,10 @@ def gate(config: pytest.Config) -> Gate | None:
 
 
 def _gate(config: pytest.Config) -> Gate | None:
-    thresholds, ref = parse(value(config, "hil_fail") or []), value(config, "hil_compare")
+    typed, ref = config.getoption("hil_fail", default=None), value(config, "hil_compare")
+    thresholds = first_of(parse(typed or []), parse(ini_value(config, "hil_fail") or []))
     if not ref:
-        if config.getoption("hil_fail", default=None):
+        if typed:
             raise UsageError("--hil-fail says when to fail, but nothing is compared", hint="add --hil-compare=baseline")
         return None
     here = config.invocation_params.dir
@@ -70,7 +71,10 @@ def _gate(config: pytest.Config) -> Gate | None:
 
 
 def judge(item: pytest.Item, plan: Plan, record: Record) -> list[str]:
-    """Compare the run that `item` just made with the earlier one, note it for the summary, and return its failures."""
+    """Compare the run that `item` just made with the earlier one, note it for the summary, and return its failures.
+
+    What was named and could not be tested is a warning.
+    """
     held = gate(item.config)
     if held is None:
         return []
@@ -78,6 +82,8 @@ def judge(item: pytest.Item, plan: Plan, record: Record) -> list[str]:
     runs = sum(hasattr(one, "plan") or _FIXTURE in getattr(one, "fixturenames", ()) for one in items)
     pair = held.judge(plan, record, runs)
     item.stash[OUTCOMES][-1]["compared"] = pair.model_dump(mode="json")
+    for line in pair.warnings:
+        item.warn(pytest.PytestWarning(line))
     return list(pair.failures)
 
 

@@ -80,6 +80,11 @@ def value(config: Any, ini: str) -> Any:
     given = config.getoption(ini, default=None)
     if given is not None:
         return given
+    return ini_value(config, ini)
+
+
+def ini_value(config: Any, ini: str) -> Any:
+    """Return what the ini file says of an option, whatever the command line does; None or an empty list if nothing."""
     kept = config.getini(ini)
     # An ini file parts a list at spaces, and people write "a, b".
     return [part.rstrip(",") if isinstance(part, str) else part for part in kept] if isinstance(kept, list) else kept

@@ -52,9 +52,7 @@ def write_reports(session: pytest.Session, outcomes: list[dict[str, Any]]) -> No
         records=tuple(records),
         not_run=tuple(NotRun(**outcome["not_run"]) for outcome in outcomes if "not_run" in outcome),
         failures=tuple(_failures(session.config)),
-        verdicts={record.id: check(Document.of(record)) for record in records}
-        if any(kind == "html" for kind, _ in reports)
-        else {},
+        verdicts={record.id: check(Document.of(record)) for record in records} if reports else {},
     )
     lines = session.config.stash.setdefault(REPORTS, [])
     for kind, path in reports:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hilbench.errors import printable
 from hilbench.pytest_plugin.gate import Gate, comparison, gate
 from hilbench.records.compare import Comparison
 from hilbench.records.record import Record
@@ -30,7 +31,8 @@ def print_summary(reporter: Any, outcomes: list[dict[str, Any]]) -> None:
 
 def _print_comparison(reporter: Any, held: Gate, found: Comparison) -> None:
     """Print the table of what differs from earlier runs. Items have told what failed; what is gone has no item."""
-    reporter.write_line(f"\ncompared with {held.ref}" + "".join(f"; {note}" for note in held.notes))
+    notes = "".join(f"; {note}" for note in held.notes)
+    reporter.write_line("\n" + printable(f"compared with {held.ref}{notes}"))
     if held.before:
         width = None if reporter.isatty else WIDTH_ELSEWHERE
         gone = [line for pair in found.pairs if pair.state == "gone" for line in pair.failures]

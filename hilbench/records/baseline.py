@@ -10,8 +10,10 @@ from pathlib import Path
 
 from hilbench.errors import StoreError, UsageError
 from hilbench.records.compare import Row, row_of
-from hilbench.records.directory import DirectoryStore
+from hilbench.records.directory import DirectoryStore, locked
 from hilbench.records.record import Record
+from hilbench.records.refs import yet_to_come
+from hilbench.records.replace import put_in_place
 from hilbench.records.store import open_store, select
 
 
@@ -28,8 +30,11 @@ def promote(records: Sequence[Record], spec: str) -> list[Replaced]:
     """Make `records` the baseline of their rows in the folder `spec`; other rows and other files stay.
 
     All of them or none: they are written beside the folder, which is then exchanged as a whole. Raises `UsageError`
-    when `spec` is no folder, `StoreError` when it cannot be written or holds a damaged record.
+    when `spec` is no folder or a record is dated in the future, `StoreError` when the folder cannot be written or holds
+    a damaged record.
     """
+    if ahead := [record.id for record in records if yet_to_come(record)]:
+        raise UsageError(f"{ahead[0]} is dated in the future", hint="no run could replace it: run it again")
     store = open_store(spec)
     if not isinstance(store, DirectoryStore):
         raise UsageError(
@@ -37,12 +42,13 @@ def promote(records: Sequence[Record], spec: str) -> list[Replaced]:
             hint="in a store that many write to, compare with a branch: --hil-compare=branch:main",
         )
     folder = store.folder.resolve()
-    kept = _kept(store)
     rows = {row_of(record): record for record in records}
-    found = [Replaced(row, record, tuple(kept.get(row, ()))) for row, record in rows.items()]
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:
+        # Whoever else makes rows of it meanwhile would lose them, or these.
+        with locked(folder.parent), tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:
+            kept = _kept(store)
+            found = [Replaced(row, record, tuple(kept.get(row, ()))) for row, record in rows.items()]
             _exchange(folder, Path(beside), found)
     except OSError as error:
         raise StoreError(f"the baseline could not be written: {error.strerror or error}", where=str(folder)) from error
@@ -61,7 +67,7 @@ def _kept(store: DirectoryStore) -> dict[Row, list[str]]:
 
 
 def _exchange(folder: Path, beside: Path, found: Sequence[Replaced]) -> None:
-    new, old = beside / "new", beside / "old"
+    new = beside / "new"
     if folder.exists():
         shutil.copytree(folder, new, symlinks=True)
     for one in found:
@@ -69,12 +75,4 @@ def _exchange(folder: Path, beside: Path, found: Sequence[Replaced]) -> None:
             (new / f"{record_id}.json").unlink()
     for one in found:
         DirectoryStore(new).put(one.record)
-    if not folder.exists():
-        new.rename(folder)
-        return
-    folder.rename(old)
-    try:
-        new.rename(folder)
-    except BaseException:
-        old.rename(folder)
-        raise
+    put_in_place(new, folder)

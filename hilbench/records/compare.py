@@ -8,18 +8,20 @@ Numbers that do not stand on the same ground are never compared: the pair says i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from pydantic import Field
 
+from hilbench.catalog.allowance import Allowance
 from hilbench.measure import change
 from hilbench.measure.direction import lower_is_better
 from hilbench.measure.metric import Metric, Part
-from hilbench.measure.statistics import exact
+from hilbench.measure.statistics import exact, of_measured
 from hilbench.measure.units import both
 from hilbench.measure.units import change as changed
 from hilbench.records import fair, paired
+from hilbench.records.meaning import meaning
 from hilbench.records.record import Record
 from hilbench.records.thresholds import Thresholds
 
@@ -37,8 +39,9 @@ _FAMILIES = (
 """Metrics that tell of one thing, such as slower code: a failure of several of them is one failure, told once."""
 _GROUNDS = {"board": "clock or core", "data": "data set", "inputs": "streamed inputs"}
 
-Verdict = Literal["better", "worse", "same", "shown"]
-"""`same`: equal, or not to be told apart from noise. `shown`: nobody can say which way is better."""
+Verdict = Literal["better", "worse", "same", "untested", "shown"]
+"""`same`: equal, or not to be told apart from noise. `untested`: it differs, and there are too few observations to say
+whether that is noise, or more than is allowed. `shown`: nobody can say which way is better."""
 
 
 class Row(NamedTuple):
@@ -89,7 +92,8 @@ class Difference(Part):
 
 class Pair(Part):
     """A row with a run on both sides, or on one: `state`. `not_compared` says what could not be, `notes` what else is
-    to be known. `failures` are one line each, `before` and `after` the ids of the records.
+    to be known. `failures` and `warnings` (what somebody named, and no test could judge) are one line each, `before`
+    and `after` the ids of the records.
     """
 
     row: Row
@@ -100,6 +104,7 @@ class Pair(Part):
     not_compared: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Comparison(Part):
@@ -111,6 +116,11 @@ class Comparison(Part):
     def failures(self) -> list[str]:
         """The one line of each failure."""
         return [line for pair in self.pairs for line in pair.failures]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The one line of each threshold that was named and could not be tested."""
+        return [line for pair in self.pairs for line in pair.warnings]
 
 
 def compare(
@@ -128,10 +138,12 @@ def compare(
     held = {row: thresholds if isinstance(thresholds, Thresholds) else thresholds[row] for row in rows}
     both = [_Match(row, old[row], new[row], held[row]) for row in rows if row in old and row in new]
     # Cycles and latency come of the same observations: they are one test, and share their p.
-    tested = {(match.row, f"{p:.6e}"): p for match in both for p in match.chances().values()}
+    tested = {(match.row, f"{p:.6e}"): p for match in both for p in match.chances.values()}
     sure = change.holm(tested, alpha)
     found = {
-        match.row: match.pair({name for name, p in match.chances().items() if (match.row, f"{p:.6e}") in sure})
+        match.row: match.pair(
+            {name for name, p in match.chances.items() if (match.row, f"{p:.6e}") in sure}, alpha / max(1, len(tested))
+        )
         for match in both
     }
     return Comparison(pairs=tuple(found.get(row) or _alone(row, old.get(row), new.get(row), held[row]) for row in rows))
@@ -153,76 +165,102 @@ class _Match:
         names = [] if self.refused else [name for name in before.metrics if name in after.metrics]
         self._apart = {name: reason for name in names if (reason := self._kept_apart(name))}
         self._names = [name for name in names if name not in self._apart]
-        self._ratios = {name: self._ratio(name) for name in self._names if not self._exact(name)}
+        self._tests = {name: self._test(name) for name in self._names if not self._exact(name)}
+        judged = [name for name in self._tests if self._allowance(name) is not None]
+        self.chances = {name: p for name in judged if (p := self._chance(name)) is not None}
+        """p of each noisy metric that has an allowance and a test: how likely it looks so much worse if it is not."""
 
-    def chances(self) -> dict[str, float]:
-        """Return p of each noisy metric that has an allowance: how likely it looks so much worse if it is not."""
-        found = {}
-        for name, ratio in self._ratios.items():
-            old = self.before.metrics[name]
-            allowance = self.held.allowance(name, old)
-            if ratio is not None and allowance is not None and old.value > 0:
-                share = allowance.worth(old.value, old.unit) / old.value
-                found[name] = ratio.above(1 + share) if self._lower(name) else ratio.below(max(1e-9, 1 - share))
-        return found
-
-    def pair(self, sure: set[str]) -> Pair:
-        """Return what came of it; `sure` are the noisy metrics that got worse than allowed beyond doubt."""
-        differences = tuple(self._difference(name, sure) for name in self._names)
-        lost = self._lost()
+    def pair(self, sure: set[str], few: float) -> Pair:
+        """Return what came of it. `sure` are the noisy metrics that got worse than allowed beyond doubt; of others that
+        with more visits would have a p of at most `few`, nobody can say.
+        """
+        doubtful = {
+            name
+            for name in self.chances
+            if name not in sure and (p := self._chance(name, suspected=True)) is not None and p <= few
+        }
+        differences = tuple(self._difference(name, sure, doubtful) for name in self._names)
+        untested = {d.metric: d for d in differences if d.verdict == "untested" and d.allowed}
+        reasons = {name: self._too_little(name) for name in untested}
         return Pair(
             row=self.row,
             before=self.before.id,
             after=self.after.id,
             differences=differences,
-            not_compared=(self.refused,) if self.refused else _together(self._apart),
-            notes=(*lost, *paired.notes(self.before, self.after, compared=not self.refused)),
-            failures=(
-                *_failures(self.row, differences),
-                *(f"GONE {self.row}: {line}" for line in lost if self.held.gone),
-                *([f"NEW {self.row}: not compared, {self.refused}"] if self.refused and self.held.new else []),
+            not_compared=(self.refused,) if self.refused else tuple(_together(self._apart, "differs in")),
+            notes=(
+                *self._lost().values(),
+                *_together(reasons, "not tested:"),
+                *paired.notes(self.before, self.after, compared=not self.refused),
+            ),
+            failures=(*_failures(self.row, differences), *self._unseen()),
+            warnings=tuple(
+                f"UNTESTED {self.row}: {untested[name].sentence}: {reason}"
+                for name, reason in reasons.items()
+                if name in self.held.named
             ),
         )
 
-    def _difference(self, name: str, sure: set[str]) -> Difference:
+    def _difference(self, name: str, sure: set[str], doubtful: set[str]) -> Difference:
         old, new = self.before.metrics[name], self.after.metrics[name]
-        allowance = self.held.allowance(name, old)
-        ratio, lower = self._ratios.get(name), self._lower(name)
-        verdict = _verdict(old.value, new.value, lower, ratio, self._exact(name))
+        allowance = self._allowance(name)
+        test, plain = self._tests.get(name), self._exact(name)
+        verdict: Verdict = (
+            "untested" if name in doubtful else _verdict(old.value, new.value, self._lower(name), test, plain)
+        )
         failed = name in sure
-        if allowance is not None and self._exact(name) and verdict == "worse":
+        if allowance is not None and plain and verdict == "worse":
             failed = abs(new.value - old.value) > allowance.worth(old.value, old.unit) * (1 + _SAME)
-        judged = allowance is not None and (self._exact(name) or ratio is not None)
         return Difference(
             metric=name,
             before=old,
             after=new,
             verdict=verdict,
-            ci95=ratio.ci95 if ratio else None,
-            allowed=str(allowance) if judged else "",
+            ci95=test.ci95 if isinstance(test, change.Ratio) else None,
+            allowed="" if allowance is None else str(allowance),
             failed=failed,
         )
 
     def _lower(self, name: str) -> bool | None:
         return lower_is_better(name, self.before.metrics[name].unit)
 
+    def _allowance(self, name: str) -> Allowance | None:
+        return self.held.allowance(name, self.before.metrics[name])
+
     def _exact(self, name: str) -> bool:
         return all(exact(record.metrics[name]) for record in (self.before, self.after))
 
-    def _ratio(self, name: str) -> change.Ratio | None:
+    def _chance(self, name: str, suspected: bool = False) -> float | None:
+        """Return p of a judged metric, None where nothing can be tested."""
+        test, allowance, old = self._tests[name], self._allowance(name), self.before.metrics[name]
+        if test is None or allowance is None:
+            return None
+        worth = allowance.worth(old.value, old.unit)
+        if isinstance(test, change.Ratio):
+            worth /= old.value
+        return (test.suspected if suspected else test.worse)(worth, bool(self._lower(name)))
+
+    def _test(self, name: str) -> change.Ratio | change.Shift | None:
         """Return how a noisy metric changed: from its observations, else from the intervals that were made of them."""
-        part = _TIMED.get(name)
         old, new = self.before.metrics[name], self.after.metrics[name]
-        if part is not None and old.basis != "estimated":
-            sides = [
-                [[repeat[part] for repeat in visit] for visit in record.samples.times]
-                for record in (self.before, self.after)
-            ]
-            whole = all(len({len(visit) for visit in side}) == 1 for side in sides)
-            return change.ratio(*sides) if whole else None
-        if old.ci95 and new.ci95:
-            return change.ratio_of_intervals(old.value, old.ci95, new.value, new.ci95)
-        return None
+        part = _part(name, old)
+        if part is None:
+            return change.of_intervals(old.value, old.ci95, new.value, new.ci95) if old.ci95 and new.ci95 else None
+        sides = [
+            [[repeat[part] for repeat in visit] for visit in record.samples.times]
+            for record in (self.before, self.after)
+        ]
+        whole = all(len({len(visit) for visit in side}) == 1 for side in sides)
+        return change.ratio(*sides) if whole and old.value > 0 else None
+
+    def _too_little(self, name: str) -> str:
+        """Return why a noisy metric cannot be judged."""
+        old, new = self.before.metrics[name], self.after.metrics[name]
+        if 1 in (old.n, new.n):
+            return "one observation"
+        if _part(name, old) is None:
+            return "no interval is known"
+        return f"too few visits ({min(len(record.samples.times) for record in (self.before, self.after))})"
 
     def _kept_apart(self, name: str) -> str:
         """Return what keeps a metric of the two from being compared; empty if nothing does."""
@@ -236,22 +274,42 @@ class _Match:
         sides = self.before, self.after
         if name in _TIMED and self._exact(name) and len({len(record.samples.times) for record in sides}) > 1:
             return "number of timed samples"
-        if name == "accuracy" and len({record.scored_by for record in sides} - {None}) > 1:
-            return "what accuracy means"
-        if name.startswith("fidelity") and len({record.reference and record.reference.name for record in sides}) > 1:
-            return "reference"
+        if len(meanings := {meaning(record, name): None for record in sides}) > 1:
+            return f"what it means ({', '.join(each or 'unknown' for each in meanings)})"
         return ""
 
-    def _lost(self) -> tuple[str, ...]:
-        """Return the metrics that only the earlier record has, with the reason where it is told."""
+    def _lost(self) -> dict[str, str]:
+        """Return a line on each metric that only the earlier record has, with the reason where it is told."""
         if self.refused:
-            return ()
+            return {}
         missing = self.after.missing
-        return tuple(
-            f"{name} is gone" + (f": {' '.join(missing[name].split())}" if name in missing else "")
+        return {
+            name: f"{name} is gone" + (f": {' '.join(missing[name].split())}" if name in missing else "")
             for name in self.before.metrics
             if name not in self.after.metrics
+        }
+
+    def _unseen(self) -> Iterator[str]:
+        """Yield a failure for each metric that somebody named, or words ask for, and that cannot be compared."""
+        named = self.held.named
+        yield from (
+            f"GONE {self.row}: {line}" for name, line in self._lost().items() if name in named or self.held.gone
         )
+        for line in _together(
+            {n: reason for n, reason in self._apart.items() if n in named}, "not compared: differs in"
+        ):
+            yield f"GONE {self.row}: {line}"
+        if self.held.new:
+            rest = {name: reason for name, reason in self._apart.items() if name not in named}
+            lines = [f"not compared, {self.refused}"] if self.refused else _together(rest, "not compared: differs in")
+            yield from (f"NEW {self.row}: {line}" for line in lines)
+
+
+def _part(name: str, metric: Metric) -> int | None:
+    """Return which of the times of a repeat a noisy metric was made of; None for none of them."""
+    if metric.basis != "estimated":
+        return _TIMED.get(name)
+    return _TIMED["latency"] if name == "energy" and of_measured(metric) else None
 
 
 def _different_ground(before: Record, after: Record) -> str:
@@ -266,22 +324,26 @@ def _different_ground(before: Record, after: Record) -> str:
     return f"differs in {', '.join(words)}" if words else ""
 
 
-def _verdict(before: float, after: float, lower: bool | None, ratio: change.Ratio | None, plain: bool) -> Verdict:
+def _verdict(
+    before: float, after: float, lower: bool | None, test: change.Ratio | change.Shift | None, plain: bool
+) -> Verdict:
     if before == after or math.isclose(before, after, rel_tol=_SAME):
         return "same"
     if lower is None:
         return "shown"
-    if not plain and (ratio is None or ratio.ci95[0] <= 1 <= ratio.ci95[1]):
+    if not plain and test is None:
+        return "untested"
+    if not plain and test is not None and not test.differs:
         return "same"
     return "worse" if (after > before) == lower else "better"
 
 
-def _together(apart: Mapping[str, str]) -> tuple[str, ...]:
-    """Return one line for each reason, with the metrics that it keeps from being compared."""
-    reasons: dict[str, list[str]] = {}
-    for name, reason in apart.items():
-        reasons.setdefault(reason, []).append(name)
-    return tuple(f"{', '.join(names)} differs in {reason}" for reason, names in reasons.items())
+def _together(reasons: Mapping[str, str], between: str) -> list[str]:
+    """Return one line for each reason, with the metrics that it is the reason for."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    return [f"{', '.join(these)} {between} {reason}" for reason, these in names.items()]
 
 
 def _failures(row: Row, differences: Sequence[Difference]) -> list[str]:

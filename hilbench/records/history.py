@@ -12,10 +12,11 @@ from functools import cached_property
 
 from hilbench.measure import direction
 from hilbench.measure.metric import Basis, Metric, Unit
-from hilbench.measure.statistics import noisy
+from hilbench.measure.statistics import exact
 from hilbench.records.compare import Row, row_of
+from hilbench.records.meaning import meaning
 from hilbench.records.record import Record
-from hilbench.records.trend import Change, changes
+from hilbench.records.trend import Change, apart, changes
 
 _SHORT = 8
 """Digits of a commit that people read."""
@@ -31,7 +32,7 @@ class Basics:
     samples: int
     clock: int | None
     counter: str
-    scoring: str
+    meaning: str
     unit: Unit
     basis: Basis
     estimate: str
@@ -73,8 +74,8 @@ class Series:
 
     @property
     def exact(self) -> bool:
-        """Whether every difference is real: nothing noisy was measured, nor estimated from something that was."""
-        return not any(noisy(p.metric.basis) or p.metric.outliers is not None for p in self.points)
+        """Whether every difference is real: nothing noisy is among the values (`hilbench.measure.statistics.exact`)."""
+        return all(exact(point.metric) for point in self.points)
 
     @cached_property
     def changes(self) -> list[Change]:
@@ -90,10 +91,22 @@ class Series:
         return self.points[change.index - 1].source, self.points[change.index].source
 
     def worsened_within(self, last: int) -> Change | None:
-        """Return the newest change if it is for the worse and in the `last` points, else None."""
-        if self.changes and self.worse(self.changes[-1]) and self.changes[-1].index >= len(self.points) - last:
-            return self.changes[-1]
-        return None
+        """Return how the level now is worse than the one before the `last` points, None if it is not.
+
+        What got worse in steps, or came back only in part, is worse. Levels of noisy values that had several steps
+        between them have to differ by more than noise.
+        """
+        first = max(1, len(self.points) - last)
+        within = [change for change in self.changes if change.index >= first]
+        if not within:
+            return None
+        net = Change(within[0].index, within[0].before, within[-1].after)
+        if not self.worse(net):
+            return None
+        edges = [0, *(change.index for change in self.changes), len(self.points)]
+        place = self.changes.index(within[0])
+        old, new = self.values[edges[place] : edges[place + 1]], self.values[edges[-2] :]
+        return net if len(within) == 1 or apart(old, new, exact=self.exact) else None
 
 
 def histories(records: Iterable[Record], metrics: Sequence[str] | None = None) -> list[Series]:
@@ -128,7 +141,7 @@ def _point(record: Record, name: str) -> tuple[Point, Basics]:
         samples=record.dataset.samples,
         clock=record.board.clock_hz,
         counter=record.board.counter,
-        scoring=metric.detail if name == "accuracy" else "",
+        meaning=meaning(record, name),
         unit=metric.unit,
         basis=metric.basis,
         estimate=metric.model or "",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hilbench.catalog.power import Power
 from hilbench.catalog.suite import Bound
 from hilbench.errors import StoreError
 from hilbench.measure.counted import Counts
 from hilbench.measure.energy import Metered
-from hilbench.measure.metric import Metric, Part
+from hilbench.measure.metric import Int, Metric, Number, Part
 from hilbench.measure.profile import Profile
 from hilbench.measure.score import Confusion
 from hilbench.records import seal, versions
@@ -41,7 +42,7 @@ class BoardFacts(Part):
     id: str
     name: str
     core: str
-    clock_hz: int | None
+    clock_hz: Int | None
     counter: str
     power: Power | None = None
 
@@ -64,7 +65,7 @@ class ModelFacts(Part):
 
     name: str
     sha256: str
-    macs: int | None
+    macs: Int | None
     operators: tuple[str, ...]
 
 
@@ -76,8 +77,8 @@ class DatasetFacts(Part):
 
     name: str
     sha256: str
-    samples: int
-    of: int
+    samples: Int
+    of: Int
     inputs_sha256: str
 
 
@@ -88,14 +89,14 @@ class ImageFacts(Part):
     build_id: str
     compiler: str | None
     flags: tuple[str, ...]
-    parts_bytes: dict[str, int]
+    parts_bytes: dict[str, Int]
 
 
 class Recovery(Part):
     """A failure of the board that the run got over: at which sample of which phase, and how the board had died."""
 
     phase: str
-    sample: int
+    sample: Int
     report: str
 
 
@@ -112,6 +113,13 @@ class Tensors(Part):
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
 
+    @field_validator("inputs", "outputs")
+    @classmethod
+    def _numbers(cls, tensors: tuple[TensorInfo, ...]) -> tuple[TensorInfo, ...]:
+        if not all(-(2**63) <= n < 2**63 for tensor in tensors for n in (*tensor.shape, tensor.zero_point)):
+            raise ValueError("a number of a tensor has more than 64 bits")
+        return tensors
+
 
 class Samples(Part):
     """Raw observations, enough to score times, energy, accuracy and fidelity again.
@@ -124,14 +132,14 @@ class Samples(Part):
     after reset. `energy`: what a meter integrated.
     """
 
-    warmup: tuple[tuple[int, int, int], ...] = ()
-    times: tuple[tuple[tuple[int, int, int], ...], ...]
+    warmup: tuple[tuple[Int, Int, Int], ...] = ()
+    times: tuple[tuple[tuple[Int, Int, Int], ...], ...]
     outputs: str
     reference: str | None = None
-    labels: tuple[int, ...] | None = None
-    cycles: tuple[tuple[float, ...], ...] | None = None
-    copy_cycles: tuple[tuple[tuple[float, float], ...], ...] | None = None
-    first_cycles: float | None = None
+    labels: tuple[Int, ...] | None = None
+    cycles: tuple[tuple[Number, ...], ...] | None = None
+    copy_cycles: tuple[tuple[tuple[Number, Number], ...], ...] | None = None
+    first_cycles: Number | None = None
     energy: Metered | None = None
 
 
@@ -141,7 +149,7 @@ class Record(Part):
     record_schema: Literal["hilbench.record/2"] = Field(default=SCHEMA, alias="schema")
     id: str
     started: str
-    duration_s: float
+    duration_s: Number
     hilbench: str
     suite: str
     task: str
@@ -164,8 +172,14 @@ class Record(Part):
     meter: dict[str, str] | None = Field(default=None, description="the power meter that watched the run")
     missing: dict[str, str] = Field(description="metrics that this run could not have, with the reason")
     samples: Samples
-    link: dict[str, int] = Field(description="what went over the line; `bytes_placed` went past it, into memory")
+    link: dict[str, Int] = Field(description="what went over the line; `bytes_placed` went past it, into memory")
     recoveries: tuple[Recovery, ...] = ()
+
+    @field_validator("started")
+    @classmethod
+    def _is_a_time(cls, started: str) -> str:
+        time_of(started)
+        return started
 
     @model_validator(mode="after")
     def _measured_on_silicon(self) -> Self:
@@ -208,11 +222,25 @@ class Record(Part):
             raise _damaged(error, where) from None
 
 
+def time_of(text: str) -> datetime:
+    """Return an ISO 8601 time, such as a record's `started`, in UTC. Without a zone it is taken for UTC.
+
+    Raises ValueError for what is none, or is one that the years 1 to 9999 of UTC do not have.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"'{text[:60]}' is no time, such as 2026-01-02T03:04:05+00:00") from None
+
+
 def _damaged(error: ValidationError, where: str) -> StoreError:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"]) or "the document"
+    count = error.error_count()
+    more = f" ({count} mistakes in all)" if count > 1 else ""
     return StoreError(
-        f"not a {SCHEMA} record: {field}: {first['msg']} ({error.error_count()} mistakes in all)",
+        f"not a {SCHEMA} record: {field}: {first['msg']}{more}",
         where=where,
         hint=_DAMAGED,
     )

@@ -6,13 +6,14 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
 from hilbench.errors import NoStore, StoreError, UsageError, nearest
 from hilbench.records.compare import Row, row_of
 from hilbench.records.directory import read_document
-from hilbench.records.record import Record
+from hilbench.records.record import Record, time_of
 from hilbench.records.store import DEFAULT, EVERYTHING, Query, open_store, select
 
 BASELINE = Path(".hilbench/baseline")
@@ -20,6 +21,8 @@ WORDS = ("latest", "baseline")
 _BRANCH = "branch:"
 _COMMIT = re.compile(r"[0-9a-f]{4,40}")
 _SHOWN = 3
+_AHEAD = timedelta(days=1)
+"""How far another computer's clock may be ahead of ours."""
 
 
 class NothingYet(UsageError):
@@ -36,10 +39,16 @@ class Places:
 
 @dataclass(frozen=True)
 class Found:
-    """The records that a name stands for, at most one a row, and what was left out on the way."""
+    """The records that a name stands for, at most one a row, and what was left out on the way; `one` that it names."""
 
     records: tuple[Record, ...]
     notes: tuple[str, ...] = ()
+    one: bool = False
+
+
+def yet_to_come(record: Record) -> bool:
+    """Say whether a record is dated more than a day ahead: it would be the newest for years, whatever is run."""
+    return time_of(record.started) > datetime.now(UTC) + _AHEAD
 
 
 @dataclass
@@ -48,11 +57,15 @@ class _Newest:
 
     records: dict[Row, Record] = field(default_factory=dict)
     dirty: int = 0
+    ahead: int = 0
 
     def see(self, record: Record, clean: bool = False) -> None:
         """Keep `record` if it is the newest; with `clean`, not one that was made with uncommitted changes."""
         if clean and record.source.get("dirty") == "yes":
             self.dirty += 1
+            return
+        if yet_to_come(record):
+            self.ahead += 1
             return
         kept = self.records.get(row_of(record))
         if kept is None or (kept.started, kept.id) <= (record.started, record.id):
@@ -62,6 +75,8 @@ class _Newest:
         count, notes = len(list(damaged)), []
         if self.dirty:
             notes.append(f"left out: {_records(self.dirty)} made with uncommitted changes")
+        if self.ahead:
+            notes.append(f"left out: {_records(self.ahead)} dated in the future")
         if count:
             notes.append(f"left out: {_records(count)} that cannot be read")
         return Found(tuple(self.records.values()), tuple(notes))
@@ -69,6 +84,9 @@ class _Newest:
 
 def resolve(ref: str, places: Places, query: Query = EVERYTHING) -> Found:
     """Return the records that `ref` stands for: of a store, the newest of each row that `query` wants.
+
+    Of runs in the store, what cannot be read or is dated in the future is left out with a note. The baseline, and a
+    store that is named itself, are wholly readable or an error: a row that cannot be read would never fail again.
 
     Raises `NothingYet` where there are none under a name that is right, `UsageError` for a name that is not or that
     means several things, and `StoreError` for a store that cannot be asked or a file that cannot be read.
@@ -78,13 +96,14 @@ def resolve(ref: str, places: Places, query: Query = EVERYTHING) -> Found:
     if ref == "latest":
         return _newest(places.store, query, "there is no record to compare with yet", "the first run makes them")
     if ref == "baseline":
-        return _newest(places.baseline, query, "there is no baseline yet", "`hilbench baseline` makes one of a run")
+        hint = "`hilbench baseline` makes one of a run"
+        return _newest(places.baseline, query, "there is no baseline yet", hint, whole=True)
     if ref.startswith(_BRANCH):
         return _of_branch(ref.removeprefix(_BRANCH), places, query)
     if Path(ref).is_file():
-        return Found((read_file(Path(ref)),))
+        return Found((read_file(Path(ref)),), one=True)
     if Path(ref).is_dir() or (":" in ref and not Path(ref).exists()):
-        return _newest(ref, query, "there is no record", "")
+        return _newest(ref, query, "there is no record", "", whole=True)
     return _search(ref, places, query)
 
 
@@ -96,14 +115,16 @@ def read_file(path: Path) -> Record:
     return Record.from_json(document.text, document.where)
 
 
-def _newest(spec: str, query: Query, what: str, hint: str) -> Found:
+def _newest(spec: str, query: Query, what: str, hint: str, *, whole: bool = False) -> Found:
     damaged: list[StoreError] = []
     newest = _Newest()
     for record in _select(spec, query, damaged):
         newest.see(record)
+    if whole and damaged:
+        raise damaged[0]
     found = newest.found(damaged)
     if not found.records:
-        raise NothingYet(what, where=spec, hint=hint or None)
+        raise NothingYet(what, where=spec, hint="; ".join(found.notes) or hint or None)
     return found
 
 
@@ -117,9 +138,11 @@ def _of_branch(name: str, places: Places, query: Query) -> Found:
             newest.see(record, clean=True)
     found = newest.found(damaged)
     if not found.records:
-        notes = "; ".join(found.notes)
-        hint = notes or (nearest(name, branches - {""}) if branches - {""} else "the first run on it makes them")
-        raise NothingYet(f"there is no record of the branch '{name}'", where=places.store, hint=hint)
+        what, others = f"there is no record of the branch '{name}'", branches - {""}
+        if others and name not in others:  # a slip of the pen would be a gate that stays open
+            raise UsageError(what, where=places.store, hint=nearest(name, others))
+        hint = "; ".join(found.notes) or "the first run on it makes them"
+        raise NothingYet(what, where=places.store, hint=hint)
     return found
 
 
@@ -131,7 +154,7 @@ def _search(ref: str, places: Places, query: Query) -> Found:
     branch, names = _Newest(), set[str]()
     for record in _select(places.store, EVERYTHING, damaged):
         if record.id == ref:
-            return Found((record,))
+            return Found((record,), one=True)
         if record.id.startswith(ref):
             ids[record.id] = record
         commit, of = record.source.get("commit", ""), record.source.get("branch", "")
@@ -147,7 +170,7 @@ def _search(ref: str, places: Places, query: Query) -> Found:
             {f"any of {len(ids)} records": sorted(ids)} if len(ids) > 1 else {f"the record {one}": [one] for one in ids}
         ),
         **{f"the commit {one[:12]}": [one] for one in sorted(commits)},
-        **({f"the branch {ref}": [f"{_BRANCH}{ref}"]} if branch.records or branch.dirty else {}),
+        **({f"the branch {ref}": [f"{_BRANCH}{ref}"]} if branch.records or branch.dirty or branch.ahead else {}),
     }
     if not meanings:
         _unknown(ref, names)
@@ -158,7 +181,7 @@ def _search(ref: str, places: Places, query: Query) -> Found:
             f"'{ref}' may be {' or '.join(list(meanings)[:_SHOWN])}", hint=f"write {', '.join(some[:_SHOWN])}{more}"
         )
     if ids:
-        return Found(tuple(ids.values()))
+        return Found(tuple(ids.values()), one=True)
     newest = next(iter(commits.values()), branch)
     found = newest.found(damaged)
     if not found.records:

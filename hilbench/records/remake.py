@@ -145,6 +145,10 @@ def _fidelity(record: Record) -> dict[str, Metric]:
 
 def _times(record: Record) -> dict[str, Metric]:
     raw, board = record.samples, record.board
+    if not any(part for visit in raw.times for repeat in visit for part in repeat):
+        if record.metrics.keys() & set(TIMES):
+            raise ValueError("its clock did not count")
+        return {}
     if board.core not in CORES:
         raise Unknown(f"this hilbench does not know the core '{board.core}'")
     if (board.clock_hz or 0) < 1 and board.counter != "nanoseconds":

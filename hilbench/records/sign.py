@@ -16,6 +16,8 @@ from hilbench.records.store import Document
 NAMESPACE = "hilbench.record"
 """What a signature is for: one that was made for anything else is none of a record."""
 SUFFIX = ".sig"
+_LARGEST_BYTES = 64 * 1024
+"""A signature has less than a thousand bytes, with a certificate some thousands."""
 _LONGEST_S = 120.0
 """A key with a passphrase asks for it; a hardware key waits for a finger."""
 
@@ -53,8 +55,7 @@ def signer(document: Document, signers: Path) -> str:
     Raises `BadSignature` when there is no signature, or none of this record by any of them; `UsageError` when there is
     no such file, `Unavailable` without OpenSSH.
     """
-    if not signers.is_file():
-        raise UsageError(f"there is no file of allowed signers '{signers}'", hint="one line each: NAME KEYTYPE KEY")
+    check_signers(signers)
     path = signature_file(document)
     if path is None or not path.is_file():
         raise BadSignature("there is no signature", where=document.where, hint="`hilbench sign` makes one")
@@ -70,10 +71,47 @@ def signer(document: Document, signers: Path) -> str:
     return name
 
 
+def check_signers(signers: Path) -> None:
+    """Raise `UsageError` when there is no such file of allowed signers."""
+    if not signers.is_file():
+        raise UsageError(f"there is no file of allowed signers '{signers}'", hint="one line each: NAME KEYTYPE KEY")
+
+
 def signature_file(document: Document) -> Path | None:
     """Return where the signature of a record is; None for a record that is in no file."""
     path = Path(document.where)
     return path.with_name(path.name + SUFFIX) if path.is_file() else None
+
+
+def signature_of(document: Document) -> bytes | None:
+    """Return the signature beside a record's file; None where there is none. Raises `StoreError`."""
+    path = signature_file(document)
+    if path is None or not path.is_file():
+        return None
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST_BYTES)
+    except OSError as error:
+        raise StoreError(f"the signature cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def carry(document: Document, place: str) -> bool:
+    """Put the signature of `document`, if it has one, beside its copy at `place`, and leave one that is there.
+
+    Return False if it has one and the copy is in no file, beside which it could be. Raises `StoreError`.
+    """
+    signature, copied = signature_of(document), Path(place)
+    if signature is None:
+        return True
+    if not copied.is_file():
+        return False
+    path = copied.with_name(copied.name + SUFFIX)
+    try:
+        if not path.exists():
+            write_whole(path, signature)
+    except OSError as error:
+        raise StoreError(f"the signature could not be written: {error.strerror}", where=str(path)) from error
+    return True
 
 
 def _ssh_keygen(arguments: Sequence[str], document: Document) -> subprocess.CompletedProcess[bytes]:

@@ -32,15 +32,15 @@ class SqlStore:
             raise Unavailable(
                 f"a package for databases is missing: {error}", hint="pip install 'hilbench[sql]'"
             ) from None
-        self.place, self._file = where.place, where.file
+        self.place, self.file = where.place, where.file
         self.spool = Spool(where.bare)
         self._open = False
 
     def ready(self) -> None:
         """See `Store.ready`: makes or migrates the tables, and sends what waits in the spool."""
         try:
-            if self._file is not None:
-                DirectoryStore(self._file.parent).ready()
+            if self.file is not None:
+                DirectoryStore(self.file.parent).ready()
             self._opened(make=True)
         except Away as error:
             _LOG.warning("%s; records wait in %s until `hilbench store send`, or a later run", error, self.spool.folder)
@@ -95,13 +95,13 @@ class SqlStore:
             self._open = True
 
     def _migrated(self, *, make: bool) -> None:
-        if self._file is not None and not self._file.exists():
+        if self.file is not None and not self.file.exists():
             if not make:
                 raise NoStore("there is no such database", where=self.place, hint="a run with --hil-store makes it")
             try:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
+                self.file.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise StoreError(f"no folder for the database: {error.strerror}", where=str(self._file)) from error
+                raise StoreError(f"no folder for the database: {error.strerror}", where=str(self.file)) from error
         self._database.migrate()
 
     def _insert(self, document: Document) -> None:

@@ -22,6 +22,8 @@ that no statistics of the runs themselves can see, such as temperature; a slower
 BY_DEFAULT = frozenset(UNITS) - {"input_latency", "output_latency", "idle_power", "peak_tensors"}
 """The metrics that the default holds to something. The others are the harness's own copies, a board at rest and a
 property of the model: they are judged where they are named."""
+_ONCE = ("first_latency",)
+"""One observation a run: where it is noisy, no test can judge it, and the default does not ask for one."""
 _WORDS = ("default", "gone", "new", "none")
 
 
@@ -30,7 +32,7 @@ class Thresholds:
     """What fails. `named` metrics have allowances of their own; `default`: the others are held to the default.
 
     With `default` None nobody has said whether they are: they are if no metric is named. `gone` and `new`: a row, or a
-    metric of a row, that only one side has fails too; with `new` also a row that cannot be compared.
+    metric of a row, that only one side has fails too; with `new` also a row or metric that cannot be compared.
     """
 
     named: Mapping[str, Allowance] = field(default_factory=dict)
@@ -57,6 +59,8 @@ class Thresholds:
             return self.named[name]
         held = not self.named if self.default is None else self.default
         if not held or name not in BY_DEFAULT or metric.basis == "host":
+            return None
+        if name in _ONCE and not exact(metric):
             return None
         return Allowance() if exact(metric) else MEASURED
 
@@ -89,6 +93,14 @@ def parse(texts: Iterable[str]) -> Thresholds:
     return Thresholds(named, default, "gone" in words, "new" in words)
 
 
+def first_of(given: Thresholds, otherwise: Thresholds) -> Thresholds:
+    """Return what holds where two places may say it: of metrics the first that says anything of them, and the words
+    `gone` and `new` of both, since they say nothing of metrics.
+    """
+    said = given if given.says else otherwise
+    return replace(said, gone=given.gone or otherwise.gone, new=given.new or otherwise.new)
+
+
 def chosen(given: Thresholds, fail: Mapping[Any, Allowance]) -> Thresholds:
     """Return what holds for a run: what was `given` with options, else the `fail:` of its task, else the default."""
-    return given if given.says else replace(given, named=dict(fail))
+    return first_of(given, Thresholds(dict(fail)))

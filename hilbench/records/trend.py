@@ -22,6 +22,10 @@ SHORTEST = 5
 """Values of a level: fewer in a row may be outliers, and are no level of their own."""
 THRESHOLD = 5.4
 """What a step's evidence must reach: that of noise did in one of 80,000 series (`benchmarks/trend.py --calibrate`)."""
+_APART = 3.0
+"""What the evidence must reach that two levels differ of which each is known to be one: exp(-z²/2) is 0.01."""
+ENOUGH = 24
+"""Noisy values from which a step can be called at all: two levels of 12 that do not overlap."""
 _FENCE = 2.5
 """Standard deviations from its level to which an outlier is drawn in."""
 _EAGER = 9.0
@@ -60,8 +64,9 @@ def changes(values: Sequence[float], *, exact: bool, threshold: float = THRESHOL
     """Return the steps in `values`, in their order; values are finite.
 
     With `exact`, each value that differs from the one before is a step: one that stands alone and returns is two. Else
-    values are noisy, of one noise all along: a level has at least 5 of them and its step `threshold` of evidence, which
-    takes 24 values in two halves that do not overlap, or 5 after 46; below that nothing is said.
+    values are noisy, of one noise all along: a level has at least 5 of them and its step `threshold` of evidence. Two
+    levels that do not overlap have that from 12 and 12 values on, or 46 and 5; as neighbours of few values seem to go
+    together often, half of such steps are found, and of 25 and 25, or 100 and 8, nearly all (`tests/test_trend.py`).
     """
     if exact:
         return [
@@ -83,6 +88,13 @@ def changes(values: Sequence[float], *, exact: bool, threshold: float = THRESHOL
             ]
         del cuts[weakest]
     return []
+
+
+def apart(one: Sequence[float], other: Sequence[float], *, exact: bool) -> bool:
+    """Return whether two levels differ: exact ones beyond rounding, noisy ones by what noise does once in a hundred."""
+    if exact:
+        return not math.isclose(one[-1], other[-1], rel_tol=_SAME)
+    return rank_evidence(np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)) >= _APART
 
 
 def _eager_cuts(series: Floats) -> list[int]:

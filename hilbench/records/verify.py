@@ -13,7 +13,7 @@ from hilbench.measure.metric import Part
 from hilbench.records import seal
 from hilbench.records.plausible import FACTS, KNOWN
 from hilbench.records.record import Record
-from hilbench.records.remake import ABSURD, TIMES, Remade, Unknown, confusion_again, profile_again, remade
+from hilbench.records.remake import ABSURD, Remade, Unknown, confusion_again, profile_again, remade
 from hilbench.records.store import Document
 
 State = Literal["ok", "failed", "unknown"]
@@ -25,6 +25,10 @@ _MOST_FIELDS, _LONGEST = 3, 80
 _ALWAYS = ("value", "unit", "basis")
 _OPTIONAL = {"first_latency"}
 """Where the first inference was disturbed, another one warmed up."""
+DECISIVE = frozenset(
+    {"document", "seal", "board", "catalog", "fidelity", "accuracy", "cycles", "instructions", "latency"}
+)
+"""The checks that a record's place among others rests on: if one of them is unknown, it is not called verified."""
 _NOT_KEPT = {"peak_tensors": "it is counted in the model's graph, when its image is built"}
 
 
@@ -51,6 +55,22 @@ class Verdict:
         return "failed" if "failed" in states else "ok" if "ok" in states else "unknown"
 
     @property
+    def mark(self) -> State:
+        """What a reader is told: `ok`, verified, only if all that its place rests on could be checked.
+
+        That is what the record has of `DECISIVE`, and without exception that its outputs are those of a reference, and
+        right answers where there are any: a kernel that computes something else may be as fast as it likes.
+        """
+        return "unknown" if self.state == "ok" and self.lacking else self.state
+
+    @property
+    def lacking(self) -> tuple[Check, ...]:
+        """What keeps a record of which nothing is wrong from being called verified."""
+        unknown = tuple(check for check in self.checks if check.state == "unknown" and check.name in DECISIVE)
+        told = {check.name for check in self.checks}
+        return unknown + tuple(Check(name, "unknown", why) for name, why in _needed(self.record) if name not in told)
+
+    @property
     def signed(self) -> Check | None:
         """The check of its signature; None if nobody looked for one."""
         return next((check for check in self.checks if check.name == "signature"), None)
@@ -58,6 +78,13 @@ class Verdict:
     def of(self, state: State) -> tuple[Check, ...]:
         """Return the checks that ended so."""
         return tuple(check for check in self.checks if check.state == state)
+
+
+def _needed(record: Record | None) -> Iterator[tuple[str, str]]:
+    """Yield the checks that a record must have to be called verified, and what it lacks without them."""
+    yield "fidelity", "its outputs were compared with no reference"
+    if record is not None and (record.samples.labels is not None or record.scored_by is not None):
+        yield "accuracy", "nobody counted its right answers"
 
 
 class Evidence(Protocol):
@@ -128,8 +155,8 @@ def _metrics(record: Record, again: Remade, whole: bool) -> Iterator[Check]:
         else:
             yield Check(name, "unknown", "this hilbench knows no metric of this name")
     for name in again.metrics.keys() - record.metrics.keys() - _OPTIONAL:
-        if name not in record.missing and not (name in TIMES and "latency" in record.missing):
-            yield Check(name, "failed", "its samples give it, and the record has neither it nor why it is missing")
+        excuse = " (it is said to be missing)" if name in record.missing else ""
+        yield Check(name, "failed", f"its samples give it, and the record does not have it{excuse}")
 
 
 def _part(record: Record, name: str, make: Callable[[Record], Part | None]) -> Iterator[Check]:

@@ -12,12 +12,22 @@ from hilbench.records import seal
 
 NEWEST = 2
 _SCHEMA = re.compile(r"hilbench\.record/([1-9][0-9]{0,5})")
+_CLAIM = re.compile(r'"schema"\s*:\s*"hilbench\.record/')
+
+
+class OtherSchema(StoreError):
+    """The record is of a schema that this hilbench does not read: nothing says that it is damaged."""
+
+
+def is_record(text: str) -> bool:
+    """Say whether `text` calls itself a record, of whatever schema; damaged it may be all the same."""
+    return _CLAIM.search(text) is not None
 
 
 def upgraded(text: str, where: str) -> dict[str, Any] | None:
     """Return the document `text` of an older schema as one of the newest; None if it is not of an older one.
 
-    Raises `StoreError` when it is of a newer one than this hilbench knows.
+    Raises `OtherSchema` when it is of a newer one than this hilbench knows, or a draft that was never released.
     """
     try:
         document = json.loads(seal.opened(text, where))
@@ -28,13 +38,19 @@ def upgraded(text: str, where: str) -> dict[str, Any] | None:
         return None
     version = int(found[1])
     if version > NEWEST:
-        raise StoreError(
+        raise OtherSchema(
             f"the record is of schema hilbench.record/{version}, and this hilbench reads up to {NEWEST}",
             where=where,
             hint="a newer hilbench wrote it: pip install --upgrade hilbench",
         )
     if version == NEWEST or version not in _STEPS:
         return None
+    if version == 1 and isinstance(data := document.get("dataset"), dict) and "of" not in data:
+        raise OtherSchema(
+            "this is an early draft of hilbench.record/1, which was never released and holds too little to be read",
+            where=where,
+            hint="nothing is damaged; run the benchmark again for a record of today",
+        )
     upgrade: dict[str, Any] = document
     for step in range(version, NEWEST):
         upgrade = _STEPS[step](upgrade)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from hilbench.errors import HINT
 from hilbench.measure.latency import shortfall
@@ -37,18 +38,30 @@ class Failure:
 
 @dataclass(frozen=True)
 class Column:
-    """A metric with its heading, and the basis that all its values here share; estimates share their model too."""
+    """A kind of number with its heading: all values here share their basis, an estimate's model, and their meaning."""
 
-    metric: str
+    kind: fair.Kind
     title: str
-    basis: str
-    model: str | None
     show: Callable[[Metric], str]
+
+    @property
+    def metric(self) -> str:
+        """The metric's name."""
+        return self.kind.name
+
+    @property
+    def basis(self) -> str:
+        """The basis of all values."""
+        return self.kind.basis
+
+    @property
+    def model(self) -> str | None:
+        """The model that all estimates are by."""
+        return self.kind.model
 
     def metric_of(self, record: Record) -> Metric | None:
         """Return the metric of `record` that stands in this column."""
-        value = record.metrics.get(self.metric)
-        return value if value and (value.basis, value.model) == (self.basis, self.model) else None
+        return record.metrics[self.metric] if fair.kind(record, self.metric) == self.kind else None
 
     def cell(self, record: Record) -> str:
         """Return how it is shown, a dash for none."""
@@ -70,10 +83,6 @@ SHOWN: dict[str, tuple[str, Callable[[Metric], str]]] = {
 }
 
 
-_MISSING = {"counts": "no cycles of {} are estimated"}
-"""How it is told that a record lacks something, where the name alone does not say it."""
-
-
 def title_of(record: Record) -> str:
     """Return the heading of a group: the task, what it ran on, and on how many samples."""
     return f"{record.task} on {record.board.id} ({where_of(record)}), {samples_of(record)}"
@@ -93,23 +102,23 @@ def samples_of(record: Record) -> str:
 
 
 def columns_of(records: Iterable[Record]) -> list[Column]:
-    """Return the columns that these records need: two for a metric that has two bases."""
-    found: dict[tuple[str, str, str | None], Column] = {}
+    """Return the columns that these records need: two for a metric that has two bases, or two meanings."""
+    found: dict[fair.Kind, Column] = {}
+    rows = list(records)
     for name, (title, show) in SHOWN.items():
-        for record in records:
-            if metric := record.metrics.get(name):
-                heading = _heading(name, metric, record) or title
-                key = (name, metric.basis, metric.model)
-                found.setdefault(key, Column(name, heading, metric.basis, metric.model, show))
+        for record in rows:
+            if kind := fair.kind(record, name):
+                found.setdefault(kind, Column(kind, _heading(kind, record) or title, show))
     return list(found.values())
 
 
-def _heading(name: str, metric: Metric, record: Record) -> str:
+def _heading(kind: fair.Kind, record: Record) -> str:
     """Return the heading of a metric that says more than its name; empty for the others."""
-    if name == "accuracy":
-        return f"{metric.detail} [95 %]"
-    if name == "fidelity" and record.reference and record.reference.name != "TensorFlow Lite Micro":
-        return f"{name} to {record.reference.name}"
+    if kind.name == "accuracy":
+        detail = record.metrics[kind.name].detail  # such as "balanced, 3 of 4 classes"
+        return f"{detail if detail.startswith(kind.meaning) and detail else kind.meaning or kind.name} [95 %]"
+    if kind.name == "fidelity" and kind.meaning not in ("", "TensorFlow Lite Micro"):
+        return f"{kind.name} to {kind.meaning}"
     return ""
 
 
@@ -185,7 +194,7 @@ def notes_of(records: Iterable[Record]) -> list[str]:
     for record in records:
         latency, energy = record.metrics.get("latency"), record.metrics.get("energy")
         if latency and latency.model:
-            clock = f" at {record.board.clock_hz / 1e6:g} MHz" if record.board.clock_hz else ""
+            clock = f" at {Decimal(record.board.clock_hz) / 10**6:.6g} MHz" if record.board.clock_hz else ""
             notes[f"latency on {record.board.id} is estimated: {latency.model}{clock}; {latency.error}"] = None
         if energy and energy.model:
             notes[f"energy on {record.board.id} is estimated: {energy.model}; {energy.error}"] = None
@@ -195,6 +204,10 @@ def notes_of(records: Iterable[Record]) -> list[str]:
             died = recovery.report.partition("\n")[0]
             notes[f"{record.label} was reset in its {recovery.phase}, at sample {recovery.sample}: {died}"] = None
         for name, reason in record.missing.items():
-            what = _MISSING.get(name, f"{name} of {{}} is not available")
-            notes[f"{what.format(record.label)}: {one_line(reason)}"] = None
+            notes[f"{_lacks(name, record.label)}: {one_line(reason)}"] = None
     return list(notes)
+
+
+def _lacks(name: str, label: str) -> str:
+    """Return that a run lacks something. Names come from records: they are text, and no format."""
+    return f"no cycles of {label} are estimated" if name == "counts" else f"{name} of {label} is not available"

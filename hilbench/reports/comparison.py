@@ -18,10 +18,10 @@ _GAP = 2
 def print_comparison(
     console: Console, comparison: Comparison, *, everything: bool = False, failures: Sequence[str] | None = None
 ) -> None:
-    """Print the rows of which there is something to tell (`everything`: all), a summary, and the failures.
+    """Print the rows of which there is something to tell (`everything`: all), a summary, warnings and the failures.
 
-    `failures` are those that nobody has told yet, None for all. The columns fit into 80 as long as names are of common
-    length; what is longer is never cut.
+    `failures` are those that nobody has told yet, None for all and the warnings. The columns fit into 80 as long as
+    names are of common length; what is longer is never cut.
     """
     told = [(pair, list(_lines(pair, everything))) for pair in comparison.pairs]
     cells = [line for _, lines in told for line in lines]
@@ -38,6 +38,8 @@ def print_comparison(
         for remark in remarks:
             console.print(Text(printable(f"  {remark}"), "dim"), soft_wrap=True)
     console.print(Text(summary(comparison)), soft_wrap=True)
+    for warning in comparison.warnings if failures is None else ():
+        console.print(Text(printable(warning), "yellow"), soft_wrap=True)
     for failure in comparison.failures if failures is None else failures:
         console.print(Text(printable(failure), "bold red"), soft_wrap=True)
 
@@ -62,15 +64,20 @@ def _word(pair: Pair) -> str:
         return pair.state
     if pair.not_compared and not pair.differences:
         return "not to be compared"
-    verdicts = {difference.verdict for difference in pair.differences}
-    return next(
-        (word for word in ("worse within what is allowed", "better") if word.split()[0] in verdicts), "the same"
-    )
+    verdicts = {difference.verdict for difference in pair.differences if _differs(difference)}
+    words = ("worse within what is allowed", "untested", "better")
+    return next((word for word in words if word.split()[0] in verdicts), "the same")
+
+
+def _differs(difference: Difference) -> bool:
+    """Say whether there is something to tell: also of what should have been judged and could not be."""
+    told = difference.verdict in ("better", "worse") or difference.failed
+    return told or (difference.verdict == "untested" and bool(difference.allowed))
 
 
 def _lines(pair: Pair, everything: bool) -> Iterator[tuple[str, ...]]:
     for difference in pair.differences:
-        if everything or difference.verdict in ("better", "worse") or difference.failed:
+        if everything or _differs(difference):
             before, after = both(difference.before, difference.after)
             yield f"  {difference.metric}", before, after, difference.change, _verdict(difference), difference.allowed
 

@@ -1,7 +1,8 @@
 """Records as CSV for analysts, in long form: a row for each record and metric, RFC 4180, numbers in full precision.
 
 What a record could not have, and what could not be run at all, is a row too: without a value, with the reason in
-`missing`. A text that a spreadsheet would take for a formula has an apostrophe before it.
+`missing`. A text that a spreadsheet would take for a formula has an apostrophe before it, and characters that a
+terminal might act upon are escapes, such as `\\x1b`.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from types import MappingProxyType
 
+from hilbench.errors import printable
 from hilbench.measure.metric import Metric
 from hilbench.records.record import Record
 from hilbench.reports.columns import Failure, NotRun, one_line
+from hilbench.reports.verified import Verdicts
 
 Cell = str | int | float | bool | None
 
 _RUN = (
-    "id", "started", "suite", "task", "board", "target", "framework", "version",
+    "id", "state", "started", "suite", "task", "board", "target", "framework", "version",
 )  # fmt: skip
 _METRIC = (
     "metric", "value", "unit", "basis", "model", "error", "bound", "lower_bound", "ci_low", "ci_high", "ci_method", "n",
@@ -28,23 +32,33 @@ _SOURCE = (
     "dataset_sha256", "inputs_sha256", "image_sha256", "compiler", "commit", "branch", "dirty", "hilbench",
 )  # fmt: skip
 COLUMNS = (*_RUN, *_METRIC, *_SOURCE)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the begin of a formula, or skips before one (OWASP, CSV Injection)."""
+_FORMULA = ("=", "+", "-", "@", "\n")
+"""What a spreadsheet takes for the begin of a formula, or skips before one (OWASP, CSV Injection); tabs and carriage
+returns are escapes already."""
 
 
-def csv_table(records: Iterable[Record], not_run: Sequence[NotRun] = (), failures: Sequence[Failure] = ()) -> str:
-    """Return the table with its heading; lines end with CR LF."""
+def csv_table(
+    records: Iterable[Record],
+    not_run: Sequence[NotRun] = (),
+    failures: Sequence[Failure] = (),
+    verdicts: Verdicts = MappingProxyType({}),
+) -> str:
+    """Return the table with its heading; lines end with CR LF.
+
+    `state` is what came of verifying the record: ok, unknown (nothing is wrong, but not all could be checked), failed.
+    """
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    for row in (*_rows(records), *map(_not_run, not_run), *map(_failure, failures)):
+    for row in (*_rows(records, verdicts), *map(_not_run, not_run), *map(_failure, failures)):
         writer.writerow([_cell(row.get(column)) for column in COLUMNS])
     return out.getvalue()
 
 
-def _rows(records: Iterable[Record]) -> Iterator[dict[str, Cell]]:
+def _rows(records: Iterable[Record], verdicts: Verdicts) -> Iterator[dict[str, Cell]]:
     for record in records:
-        run = _run(record)
+        verdict = verdicts.get(record.id)
+        run = {**_run(record), "state": verdict.mark if verdict else None}
         for name, metric in record.metrics.items():
             yield {**run, "metric": name, **_metric(metric)}
         for name, reason in record.missing.items():
@@ -84,5 +98,6 @@ def _cell(value: Cell) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return "'" + value if value.startswith(_FORMULA) else value
+        text = printable(value)
+        return "'" + text if text.startswith(_FORMULA) else text
     return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -23,7 +23,7 @@ _MOST_OPERATORS = 30
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart with its caption; `svg` is empty where `words` say why there is none."""
+    """A chart with its caption; `words` say how it was estimated, or where `svg` is empty why there is none."""
 
     caption: str
     svg: str
@@ -48,10 +48,10 @@ def _front(records: Sequence[Record], cost: str) -> Figure:
             f"{records[0].framework.variant}: {accuracy(y)} at {with_precision(x)} ({x.basis}); nothing to compare with"
         )
         return Figure(caption, "", words)
-    across = Axis(f"{cost}, {_basis(x)}", shown(x), log=_wide([r.metrics[cost].value for r in records]))
+    across = Axis(f"{cost}, {x.basis}", shown(x), log=_wide([r.metrics[cost].value for r in records]))
     shares = y.unit == "share"
     show = _percent if shares and "AUC" not in y.detail else shown(y)
-    up = Axis(f"{y.detail or 'accuracy'}, {_basis(y)}", show, within=(0.0, 1.0) if shares else None)
+    up = Axis(f"{y.detail or 'accuracy'}, {y.basis}", show, within=(0.0, 1.0) if shares else None)
     points = [
         Point(
             r.metrics[cost].value,
@@ -63,16 +63,13 @@ def _front(records: Sequence[Record], cost: str) -> Figure:
         for r in records
     ]
     lower = lower_is_better("accuracy", y.unit) is True
-    return Figure(caption, scatter(pareto(points, low_y=lower), across, up, caption))
+    made_by = f"{cost} {x.basis} by: {x.model}" if x.model else ""
+    return Figure(caption, scatter(pareto(points, low_y=lower), across, up, caption), made_by)
 
 
 def _known(record: Record, cost: str) -> str:
     """Return how well both are known, for a tool tip."""
     return f"{accuracy(record.metrics['accuracy'])} at {with_precision(record.metrics[cost])}"
-
-
-def _basis(metric: Metric) -> str:
-    return f"{metric.basis} ({metric.model})" if metric.model else metric.basis
 
 
 def _percent(value: float) -> str:
@@ -112,10 +109,10 @@ def operators(group: Sequence[Record]) -> list[Figure]:
 def _operators(record: Record) -> Figure | None:
     if (profile := record.profile) is None:
         return None
-    whole, unit, basis = profile.total, profile.unit, str(profile.basis)
+    whole, unit, basis, made_by = profile.total, profile.unit, str(profile.basis), ""
     values = [*(operator.value for operator in profile.operators), profile.rest]
     if profile.total_cycles is not None:
-        whole, unit, basis = profile.total_cycles, "cycles", f"estimated ({profile.model})"
+        whole, unit, basis, made_by = profile.total_cycles, "cycles", "estimated", f"estimated by: {profile.model}"
         values = [*(operator.cycles or 0.0 for operator in profile.operators), profile.rest_cycles or 0.0]
     names = [*(operator.name for operator in profile.operators), "between operators"]
     show = shown(Metric(value=0, unit=unit, basis=profile.basis))
@@ -130,7 +127,7 @@ def _operators(record: Record) -> Figure | None:
         rows = [row for row in rows if row[0] >= least]
     caption = f"Operators of {record.framework.variant}: {show(whole)} {unit}{left_out}"
     axis = Axis(f"share of {unit}, {basis}", lambda share: f"{100 * share:.1f} %")
-    return Figure(caption, bars([bar for _, bar in rows], axis, caption))
+    return Figure(caption, bars([bar for _, bar in rows], axis, caption), made_by)
 
 
 def confusions(group: Sequence[Record]) -> list[Figure]:

@@ -10,14 +10,13 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from hilbench import __version__
 from hilbench.measure.metric import Metric
 from hilbench.measure.units import friendly
 from hilbench.records import fair
 from hilbench.records.expect import broken
-from hilbench.records.record import Record
+from hilbench.records.record import Record, time_of
 from hilbench.records.verify import Check, State, Verdict
 from hilbench.reports.columns import (
     NONE,
@@ -37,10 +36,13 @@ from hilbench.reports.columns import (
 )
 from hilbench.reports.figures import figures_of
 from hilbench.reports.reproduce import commands
+from hilbench.reports.verified import Verdicts, ranked, sound, unverified_lines
 from hilbench.reports.web import asset, environment
 
 _STYLES = ("style.css", "charts.css", "report.css")
 _SCRIPTS = ("app.js", "report.js")
+_FIRST = ("cycles", "instructions", "latency", "accuracy", "flash", "ram")
+"""The columns that a window is wide enough for."""
 _Heading = tuple[str, str, str]
 """A column of the table of all rows: metric, title, basis."""
 _Fact = tuple[str, str, bool]
@@ -83,11 +85,13 @@ def page(
 ) -> str:
     """Return the page. `failures` are those that records do not tell, `verdicts` what is known of which record.
 
+    Records that failed verification have no place; `hilbench.reports.verified.failures` makes failures of them.
+
     Raises `Unavailable` when Jinja2 is not installed.
     """
     jinja = environment()
     known = verdicts or {}
-    groups = [fair.rank(group) for group in fair.groups(records)]
+    groups = [ranked(group, known) for group in fair.groups(records)]
     style = "\n".join(map(asset, _STYLES))
     scripts = [asset(name) for name in _SCRIPTS]
     common, facts = _all_facts(records, known)
@@ -102,9 +106,9 @@ def page(
         records=records,
         span=_span(records),
         counts=_counts(records),
-        failures=list(_failures(records, failures, known)),
+        failures=list(_failures(records, failures)),
         table=_table(groups, known),
-        groups=_groups(groups),
+        groups=_groups(groups, known),
         notes=[*group_lines([[s.record for s in ranking.standings] for ranking in groups]), *notes_of(records)],
         not_run=not_run,
         facts=facts,
@@ -126,11 +130,7 @@ def _hash(text: str) -> str:
 
 def when(started: str) -> str:
     """Return a time of a record as people write it, in UTC: `2026-11-21 22:22 UTC`."""
-    try:
-        time = datetime.fromisoformat(started)
-    except ValueError:
-        return started
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{time_of(started):%Y-%m-%d %H:%M} UTC"
 
 
 def _title(records: Sequence[Record]) -> str:
@@ -159,17 +159,12 @@ def _counts(records: Sequence[Record]) -> list[tuple[int, str]]:
     return [(count, name if count == 1 else f"{name}s") for count, name in found]
 
 
-def _failures(records: Sequence[Record], told: Sequence[Failure], known: Mapping[str, Verdict]) -> Iterator[Failure]:
+def _failures(records: Sequence[Record], told: Sequence[Failure]) -> Iterator[Failure]:
     yield from (Failure(failure.where, one_line(failure.what)) for failure in told)
     for record in records:
         for line in broken(record, record.bars):
             if not any(line in failure.what for failure in told):
                 yield Failure(record.label, line)
-        verdict = known.get(record.id)
-        failed = [check for check in (verdict.checks if verdict else ()) if check.state == "failed"]
-        if failed:
-            more = f"; {', '.join(check.name for check in failed[1:])} fail too" if failed[1:] else ""
-            yield Failure(record.label, f"not verified: {failed[0].name}: {failed[0].detail}{more}")
 
 
 def _table(groups: Sequence[fair.Ranking], known: Mapping[str, Verdict]) -> Rows:
@@ -182,8 +177,7 @@ def _table(groups: Sequence[fair.Ranking], known: Mapping[str, Verdict]) -> Rows
             others = table.headings.setdefault((metric, title, basis), [])
             if all(column.model != other.model for other in others):
                 others.append(column)
-    order = list(SHOWN)
-    table.headings = dict(sorted(table.headings.items(), key=lambda each: order.index(each[0][0])))
+    table.headings = dict(sorted(table.headings.items(), key=lambda each: _order_of(each[0], each[1], groups)))
     for ranking, columns in zip(groups, own, strict=True):
         for standing in ranking.standings:
             cells = [_cell(standing.record, heading, shared, columns) for heading, shared in table.headings.items()]
@@ -191,6 +185,13 @@ def _table(groups: Sequence[fair.Ranking], known: Mapping[str, Verdict]) -> Rows
             place, reason = (place_of(standing), standing.reason) if several else ("", "")
             table.rows.append(Row(standing.record, place, reason, known.get(standing.record.id), cells))
     return table
+
+
+def _order_of(heading: _Heading, columns: Sequence[Column], groups: Sequence[fair.Ranking]) -> tuple[bool, int]:
+    """Return what orders columns: those that most rows lack come last, and what is asked for most comes first."""
+    records = [standing.record for ranking in groups for standing in ranking.standings]
+    filled = sum(any(column.metric_of(record) for column in columns) for record in records)
+    return 2 * filled < len(records), (*_FIRST, *(name for name in SHOWN if name not in _FIRST)).index(heading[0])
 
 
 def _cell(
@@ -206,12 +207,12 @@ def _cell(
     return Cell(NONE)
 
 
-def _groups(rankings: Sequence[fair.Ranking]) -> list[dict[str, object]]:
+def _groups(rankings: Sequence[fair.Ranking], known: Verdicts) -> list[dict[str, object]]:
     names = [(ranking.standings[0].record.task, ranking.standings[0].record.board.id) for ranking in rankings]
-    return [_group(ranking, names.count(name) > 1) for ranking, name in zip(rankings, names, strict=True)]
+    return [_group(ranking, names.count(name) > 1, known) for ranking, name in zip(rankings, names, strict=True)]
 
 
-def _group(ranking: fair.Ranking, alike: bool) -> dict[str, object]:
+def _group(ranking: fair.Ranking, alike: bool, known: Verdicts) -> dict[str, object]:
     """Return what a group's part of the page needs; `alike`: another group is of the same task and board."""
     records = [standing.record for standing in ranking.standings]
     first = records[0]
@@ -221,8 +222,8 @@ def _group(ranking: fair.Ranking, alike: bool) -> dict[str, object]:
         "samples": samples_of(first),
         "metric": ranking.metric if len(records) > 1 else "",
         "order": [standing.record.framework.variant for standing in ranking.standings if standing.place],
-        "lines": [*unranked_lines(ranking), *build_lines(records)],
-        "figures": figures_of(records),
+        "lines": [*unranked_lines(ranking), *unverified_lines(records, known), *build_lines(records)],
+        "figures": figures_of(sound(records, known)),
     }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from types import MappingProxyType
 
+from hilbench.errors import printable
 from hilbench.records import fair
 from hilbench.records.record import Record
 from hilbench.reports.columns import (
@@ -21,24 +23,38 @@ from hilbench.reports.columns import (
     title_of,
     unranked_lines,
 )
+from hilbench.reports.verified import Verdicts, ranked, unverified_lines
 
 _MARKUP = re.compile(r"([\\`*_\[|#~])")
-_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
+_LIVE = re.compile(r"@|:(?=//|[\w+-]+:)|(?<=www)(?=\.)|#(?=\d)|(?<=\bgh-)(?=\d)", re.IGNORECASE)
+"""Where a mention, an address of the web or of mail, a reference to an issue, or an emoji's name can be broken.
+
+GitHub looks for the last ones in the text that Markdown has become, where no backslash is left and no entity (its
+github/markup#1168): only a character between their parts helps.
+"""
+_APART = "\u200b"
+"""A space of no width."""
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", _APART: "&#8203;"})
 """`$` is there because GitHub reads `$x$` as mathematics."""
 
 
-def markdown(records: Sequence[Record], not_run: Sequence[NotRun] = (), failures: Sequence[Failure] = ()) -> str:
+def markdown(
+    records: Sequence[Record],
+    not_run: Sequence[NotRun] = (),
+    failures: Sequence[Failure] = (),
+    verdicts: Verdicts = MappingProxyType({}),
+) -> str:
     """Return what failed, one table for each group of records that can be compared, best row first, and small print."""
     groups = fair.groups(records)
     small = [*group_lines(groups), *notes_of(records), *not_run_lines(not_run)]
     lists = [_list(lines) for lines in (failure_lines(failures), small)]
-    blocks = [lists[0], *map(_block, groups), lists[1]]
+    blocks = [lists[0], *(_block(group, verdicts) for group in groups), lists[1]]
     return "\n".join(filter(None, blocks)) or "No benchmark has run.\n"
 
 
-def _block(group: Sequence[Record]) -> str:
-    ranking = fair.rank(group)
-    small = [*unranked_lines(ranking), *build_lines(group)]
+def _block(group: Sequence[Record], verdicts: Verdicts) -> str:
+    ranking = ranked(group, verdicts)
+    small = [*unranked_lines(ranking), *unverified_lines(group, verdicts), *build_lines(group)]
     parts = [f"### {text(title_of(group[0]))}\n", _table(ranking)]
     return "\n".join(parts + ([_list(small)] if small else []))
 
@@ -67,6 +83,7 @@ def _list(lines: Sequence[str]) -> str:
 
 
 def text(words: str) -> str:
-    """Return `words` on one line, with nothing in them that Markdown or HTML acts upon."""
-    line = " ".join("".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in words).split())
-    return _MARKUP.sub(r"\\\1", line).translate(_ENTITIES)
+    """Return `words` on one line, with nothing in them that Markdown, HTML or GitHub acts upon."""
+    line = printable(" ".join(words.split()))
+    apart = _LIVE.sub(lambda found: found[0] + _APART, line)
+    return _MARKUP.sub(r"\\\1", apart).translate(_ENTITIES)

@@ -13,6 +13,7 @@ from hilbench.measure.metric import Metric
 from hilbench.measure.profile import Profile
 from hilbench.measure.units import friendly
 from hilbench.records.record import Record
+from hilbench.reports.console import words
 
 _REST = "between operators"
 
@@ -32,13 +33,13 @@ def print_profiles(console: Console, group: Sequence[Record]) -> None:
         )
         console.print()
         title = f"operators of {record.task} on {record.board.id}, {cycles}{first.unit} {first.basis}"
-        console.print(Text(title, "bold"))
+        console.print(words(title, "bold"))
         console.print(_table(columns))
         for row, profile in columns:
-            console.print(Text(f"{row.framework.variant} spends most in {_most(profile)}", "dim"))
+            console.print(words(f"{row.framework.variant} spends most in {_most(profile)}", "dim"))
             if profile.no_cycles:
                 console.print(
-                    Text(f"no cycles of {row.framework.variant}: {profile.no_cycles.replace(HINT, '; ')}", "dim")
+                    words(f"no cycles of {row.framework.variant}: {profile.no_cycles.replace(HINT, '; ')}", "dim")
                 )
 
 
@@ -47,12 +48,12 @@ def _table(columns: Sequence[tuple[Record, Profile]]) -> Table:
     table.add_column("operator", overflow="fold")
     for record, profile in columns:
         units = [profile.unit, *(["cycles"] if profile.total_cycles is not None else [])]
-        heading = Text.assemble(record.framework.variant, (f"\n{', '.join(reversed(units))}, share", "dim"))
+        heading = Text.assemble(words(record.framework.variant), (f"\n{', '.join(reversed(units))}, share", "dim"))
         table.add_column(heading, justify="right", overflow="fold")
     names = [*(operator.name for operator in columns[0][1].operators), _REST]
     for index, name in enumerate(names):
         cells = (_cell(profile, index) for _, profile in columns)
-        table.add_row(Text(name), *cells, end_section=index == len(names) - 1)
+        table.add_row(words(name), *cells, end_section=index == len(names) - 1)
     table.add_row("whole inference", *(_whole(profile) for _, profile in columns))
     return table
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 
 from hilbench.records.record import Record
+
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_EXTRAS = ("emlearn", "tflm", "tvm")
+"""Frameworks that `pip install hilbench[NAME]` brings along."""
 
 
 def commands(records: Sequence[Record]) -> list[str]:
@@ -17,14 +22,15 @@ def commands(records: Sequence[Record]) -> list[str]:
     for record in records:
         source = record.source
         states.setdefault((record.hilbench, source.get("commit", ""), source.get("dirty") == "yes"), []).append(record)
-    lines = [line for state, those in states.items() for line in (*_checked_out(*state), *_runs(those))]
+    lines = [line for state, those in states.items() for line in (*_checked_out(*state, those), *_runs(those))]
     return ["".join(c if c.isprintable() else "?" for c in line) for line in lines]
 
 
-def _checked_out(version: str, commit: str, dirty: bool) -> Iterator[str]:
-    yield f"pip install {shlex.quote(f'hilbench=={version}')}"
-    if commit:
-        yield f"git checkout {shlex.quote(commit)}"
+def _checked_out(version: str, commit: str, dirty: bool, records: Sequence[Record]) -> Iterator[str]:
+    extras = ",".join(name for name in _EXTRAS if any(record.framework.name == name for record in records))
+    yield f"pip install {shlex.quote(f'hilbench[{extras}]=={version}' if extras else f'hilbench=={version}')}"
+    if _COMMIT.fullmatch(commit):  # nothing else is one: an option of git, for example
+        yield f"git checkout {commit}"
     if dirty:
         yield "# files had changes then that are in no commit"
 

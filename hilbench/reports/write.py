@@ -13,6 +13,7 @@ from hilbench.records.verify import Verdict
 from hilbench.reports.columns import Failure, NotRun
 from hilbench.reports.csv_table import csv_table
 from hilbench.reports.markdown import markdown
+from hilbench.reports.verified import failures
 
 KINDS = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".csv": "csv"}
 """The format that a suffix names."""
@@ -36,13 +37,14 @@ def render(kind: str, contents: Contents) -> str:
 
     Raises `Unavailable` when it is HTML and Jinja2 is not installed.
     """
+    told = (*contents.failures, *failures(contents.records, contents.verdicts))
     if kind == "md":
-        return markdown(contents.records, contents.not_run, contents.failures)
+        return markdown(contents.records, contents.not_run, told, contents.verdicts)
     if kind == "csv":
-        return csv_table(contents.records, contents.not_run, contents.failures)
+        return csv_table(contents.records, contents.not_run, told, contents.verdicts)
     from hilbench.reports.html import page
 
-    return page(contents.records, contents.not_run, contents.failures, contents.verdicts)
+    return page(contents.records, contents.not_run, told, contents.verdicts)
 
 
 def write(path: Path, text: str) -> None:

@@ -7,10 +7,16 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from hilbench.errors import printable
+from hilbench.reports.charts import svg
+
 _LARGEST = 1e300  # sums and differences of two such are numbers still
 _SMALLEST = 1e-300
 _NARROWEST = 0.01
 """The share of its largest value that a linear axis shows at least: noise is not to look like a cliff."""
+_ROOM = 0.8 * svg.WIDTH
+"""Units that a title may seem to have: it is bold, and on a phone an eighth larger than `svg.wide` takes it for."""
+_LONGEST_BASIS = 32
 _SPARE_ZEROS = re.compile(r"(\.\d*?)0+(?!\d)")
 
 
@@ -25,6 +31,19 @@ class Axis:
     show: Callable[[float], str]
     log: bool = False
     within: tuple[float, float] | None = None
+
+    @property
+    def heading(self) -> str:
+        """The title, no wider than a chart: its end, where the basis stands, stays, and what is before is cut."""
+        title = printable(" ".join(self.title.split()))
+        head, comma, basis = title.rpartition(", ")
+        if len(basis) > _LONGEST_BASIS:
+            head, comma, basis = title, "", ""
+        cut, most = title, len(head)
+        while svg.wide(cut) > _ROOM and most > 1:
+            most -= 1
+            cut = svg.short(head, most) + comma + basis
+        return cut
 
     def tick(self, value: float) -> str:
         """Return a value as it stands at an axis: `10 ms`, where `show` says `10.0 ms`."""

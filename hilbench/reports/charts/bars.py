@@ -34,11 +34,11 @@ def bars(rows: Sequence[Bar], axis: Axis, title: str) -> str:
     names = list(dict.fromkeys(name for row in rows for name, _ in row.parts))
     sums = [sum(value for _, value in row.known) for row in rows]
     above = any(len(" ".join(row.label.split())) > _BESIDE for row in rows)
-    left = 0.0 if above else max(svg.wide(svg.short(row.label, _BESIDE)) for row in rows) + 8
+    left = 0.0 if above else 1.15 * max(svg.wide(svg.short(row.label, _BESIDE)) for row in rows) + 10
     room = max(svg.wide(axis.show(value)) for value in sums) + 8
     across = scale(sums, axis, left, svg.WIDTH - room, zero=True)
     pitch = 38.0 if above else 24.0
-    inside, y = svg.label(0, 12, axis.title, "name"), _TOP + 6
+    inside, y = svg.label(0, 12, axis.heading, "name"), _TOP + 6
     if len(names) > 1:
         lines, height = svg.legend(names, 32)
         inside, y = inside + lines, y + height

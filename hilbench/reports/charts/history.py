@@ -10,6 +10,8 @@ from hilbench.reports.charts.axes import Axis, Scale, finite, scale
 from hilbench.reports.charts.scatter import Point, grid
 
 _TOP, _LEFT, _RIGHT, _BOTTOM = 30.0, 56.0, svg.WIDTH - 14.0, 210.0
+_LABEL = 16
+"""Characters of a label below the axis."""
 _MARKED = 250
 """Points up to which each has a mark of its own; of more, only every few of them and those at a change."""
 
@@ -30,7 +32,8 @@ def history(
     starts = sorted({first[index] for index in changes if index in first and first[index] > 0})
     values = [point.y for _, point in known]
     up = scale(values, y, _BOTTOM - 4, _TOP + 8)
-    across = Scale(0, max(len(known) - 1, 1), _LEFT + 10, _RIGHT - 10)
+    half = max(0.58 * _widest([point.label for _, point in known]), 10)
+    across = Scale(0, max(len(known) - 1, 1), max(_LEFT + 10, half), min(_RIGHT - 10, svg.WIDTH - half))
     places = [(across.at(place), up.at(value)) for place, value in enumerate(values)]
     inside = grid(y, up, _BOTTOM) + _dates([point.label for _, point in known], across)
     path = "M" + "L".join(f"{svg.number(x)} {svg.number(at)}" for x, at in places)
@@ -68,15 +71,18 @@ def _levels(
 
 
 def _dates(labels: Sequence[str], across: Scale) -> str:
-    """Return the labels of the first and last point, and of some between as far as there is room."""
+    """Return the labels of the first and last point, and of some between at even distances, as far as there is room."""
     last, found = len(labels) - 1, ""
-    width = max(svg.wide(svg.short(text, 16)) for text in labels) + 14
-    most = max(1, min(int((_RIGHT - _LEFT) / width), 5))
-    places = sorted({round(i * last / most) for i in range(most + 1)} if last else {0})
-    if len(places) > 1 and across.at(places[1]) - across.at(places[0]) < width:
-        places = [0, last]
-    for place in places:
-        anchor = "start" if place == 0 else "end" if place == last else "middle"
-        at = _LEFT if place == 0 else _RIGHT if place == last else across.at(place)
-        found += svg.label(at, _BOTTOM + 17, svg.short(labels[place], 16), "quiet", anchor)
+    room = int((across.end - across.start) / (_widest(labels) + 14))
+    parts = range(max(1, min(room, 5)), 0, -1)
+    # Of few points, every second or third is at an even distance; of many, the nearest will do.
+    most = next((n for n in parts if last % n == 0 or last > 8 * n), 1)
+    for place in sorted({round(i * last / most) for i in range(most + 1)}):
+        at = across.at(place)
+        found += svg.tag("line", x1=at, y1=_BOTTOM, x2=at, y2=_BOTTOM + 4, class_="axis")
+        found += svg.label(at, _BOTTOM + 17, svg.short(labels[place], _LABEL), "quiet", "middle")
     return found
+
+
+def _widest(labels: Sequence[str]) -> float:
+    return max(svg.wide(svg.short(text, _LABEL)) for text in labels)

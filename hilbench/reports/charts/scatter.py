@@ -70,12 +70,12 @@ def frame(x: Axis, y: Axis, across: Scale, up: Scale) -> str:
     for at, text in across.labelled(x, 5):
         found += svg.tag("line", x1=at, y1=_BOTTOM, x2=at, y2=_BOTTOM + 4, class_="axis")
         found += svg.label(at, _BOTTOM + 17, text, "quiet", "middle")
-    return found + svg.label(_RIGHT, _BOTTOM + 36, x.title, "name", "end")
+    return found + svg.label(_RIGHT, _BOTTOM + 36, x.heading, "name", "end")
 
 
 def grid(y: Axis, up: Scale, bottom: float = _BOTTOM) -> str:
     """Return the lines of the vertical axis with their values, its title, and the base line."""
-    found = svg.label(0, 12, y.title, "name")
+    found = svg.label(0, 12, y.heading, "name")
     for at, text in up.labelled(y):
         found += svg.tag("line", x1=_LEFT, y1=at, x2=_RIGHT, y2=at, class_="grid")
         found += svg.label(_LEFT - 7, at + 4, text, "quiet", "end")

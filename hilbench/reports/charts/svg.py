@@ -6,13 +6,13 @@ import html
 import re
 import unicodedata
 
+from hilbench.errors import printable
+
 WIDTH = 480.0
 """User units of every chart's width; a page makes it as wide as it likes. Text is 12 of them high."""
 COLOURS = 8
 """Colours of `charts.css`: `.c0` to `.c7`."""
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold (its production 2, Char)."""
-_SPACES = str.maketrans({"\n": "&#10;", "\r": " ", "\t": " "})
+_SPACES = str.maketrans({"\r": " ", "\t": " "})
 _SCHEME = re.compile(r"[^/?#]*:")
 _CHARACTER = 6.9
 """The mean width of a character of 12 units height in the common sans-serif fonts, on the large side."""
@@ -21,11 +21,12 @@ _CAPITAL = 1.2
 
 
 def escaped(text: str) -> str:
-    """Return `text` for the inside of an element or attribute; what XML cannot hold becomes U+FFFD.
+    """Return `text` for the inside of an element or attribute.
 
-    A newline is escaped, since an XML parser makes a space of one in an attribute.
+    What is not `printable` is shown as an escape: XML cannot hold all of it, and some turns the order of letters round.
+    A newline is written as a reference, since an XML parser makes a space of one in an attribute.
     """
-    return html.escape(_NO_XML.sub("\ufffd", text)).translate(_SPACES)
+    return html.escape(printable(text.translate(_SPACES))).replace("\n", "&#10;")
 
 
 def tag(name: str, inside: str = "", **attributes: str | float) -> str:

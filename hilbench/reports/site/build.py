@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from hilbench.errors import StoreError, UsageError
+from hilbench.errors import StoreError, UsageError, printable
+from hilbench.records.directory import DirectoryStore
+from hilbench.records.replace import replacement
+from hilbench.records.sign import SUFFIX, signature_of
+from hilbench.records.sql import SqlStore
 from hilbench.records.store import Store
 from hilbench.reports.site import names, pages
 from hilbench.reports.site.pool import Pool, pool
@@ -46,11 +47,10 @@ def publish(store: Store, out: Path, jobs: int) -> Published:
     """
     out = out.resolve()
     _check_ours(out)
+    _check_apart(store, out)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with _beside(out) as folder, pool(jobs) as workers:
+        with replacement(out, _is_site) as folder, pool(jobs) as workers:
             published = _write(store, folder, workers)
-            _swap(folder, out)
     except OSError as error:
         raise StoreError(f"the site could not be written: {error}", where=str(out),
                          hint="whatever was there before is still there") from error  # fmt: skip
@@ -61,21 +61,45 @@ def _write(store: Store, folder: Path, workers: Pool) -> tuple[int, int, tuple[R
     for name in _FOLDERS:
         (folder / name).mkdir()
     found = gather(store.documents(), workers, partial(_append, folder / "history"))
-    refused = tuple(found.refused)
-    if not found.rows:
+    entries, groups, broken = _rows(folder, entries_of(found.rows.values(), workers), workers)
+    refused = (*found.refused, *broken)
+    if not entries:
         first = f": {refused[0].id}: {refused[0].reason}" if refused else ""
         raise NothingToShow(f"none of {found.documents} records can be shown{first}", refused)
-    entries = entries_of(found.rows.values(), workers)
-    groups = groups_of(entries)
-    _tables(folder, groups, entries, found.documents - len(refused), refused)
-    work = ((entry, _standing(entry, group)) for group in groups for entry in group.entries.values())
-    for _ in workers.apply(partial(_row_files, folder), work):
-        pass
+    records = sum(len(entry.runs) for entry in entries)
+    _tables(folder, groups, entries, records, refused)
     for name in _ASSETS:
         _text(folder / name, asset(name))
-    _text(folder / MARKER, _MARK)
     _text(folder / ".nojekyll", "")
-    return len(entries), found.documents - len(refused), refused
+    _text(folder / MARKER, _MARK)  # last: what has it is whole
+    return len(entries), records, refused
+
+
+def _rows(
+    folder: Path, entries: Sequence[Entry], workers: Pool
+) -> tuple[Sequence[Entry], Sequence[Group], list[Refused]]:
+    """Write what belongs to rows; return those that could be shown, in their groups, and the others with the reason.
+
+    Whoever cannot be shown must not stand in the others' rankings either, so that these are made anew without him.
+    """
+    refused: list[Refused] = []
+    while True:
+        groups = groups_of(entries)
+        work = ((entry, _standing(entry, group)) for group in groups for entry in group.entries.values())
+        failed = {each.slug: why for (each, _), why in workers.apply(partial(_row_files, folder), work) if why}
+        if not failed:
+            return entries, groups, refused
+        for entry in entries:
+            if entry.slug in failed:
+                _remove(folder, entry)
+                why = f"its row, of {len(entry.runs)} records, cannot be shown: {failed[entry.slug]}"
+                refused.append(Refused(printable(entry.newest.id[:200]), why))
+        entries = [entry for entry in entries if entry.slug not in failed]
+
+
+def _remove(folder: Path, entry: Entry) -> None:
+    for path in (*_files(folder, entry), folder / "history" / f"{entry.slug}.tar.gz"):
+        path.unlink(missing_ok=True)
 
 
 class NothingToShow(StoreError):
@@ -118,13 +142,30 @@ def _standing(entry: Entry, group: Group) -> pages.Standing:
     return pages.Standing(group.standing(entry), short_title(group), rivals)
 
 
-def _row_files(folder: Path, work: tuple[Entry, pages.Standing]) -> None:
-    """Write what belongs to one row: its page, its data for the page that compares, its newest record as it is."""
+def _files(folder: Path, entry: Entry) -> tuple[Path, Path, Path, Path]:
+    rows, record = folder / "rows", folder / "records" / f"{names.file(entry.record.id)}.json"
+    return rows / f"{entry.slug}.html", rows / f"{entry.slug}.js", record, record.with_name(record.name + SUFFIX)
+
+
+def _row_files(folder: Path, work: tuple[Entry, pages.Standing]) -> str:
+    """Write what belongs to one row: its page, its data for the page that compares, its newest record as it is.
+
+    Returns why the row cannot be shown, there or in a table; nothing if it can.
+    """
     entry, standing = work
-    _text(folder / "rows" / f"{entry.slug}.html", pages.row_page(entry, standing))
-    _text(folder / "rows" / f"{entry.slug}.js", pages.row_script(entry, standing))
-    record = folder / "records" / f"{names.file(entry.record.id)}.json"
+    try:
+        page, script = pages.row_page(entry, standing), pages.row_script(entry, standing)
+        pages.check_in_tables(entry)
+        signature = signature_of(entry.newest)
+    except Exception as error:  # whatever a record may do to a page: the site is that of all the others too
+        return printable(f"{type(error).__name__}: {error}".splitlines()[0][:200])
+    of_page, of_script, record, of_signature = _files(folder, entry)
+    _text(of_page, page)
+    _text(of_script, script)
     record.write_bytes(entry.newest.text.encode("utf-8", "surrogatepass"))
+    if signature:
+        of_signature.write_bytes(signature)
+    return ""
 
 
 def _text(path: Path, text: str) -> None:
@@ -138,7 +179,7 @@ def _append(folder: Path, slug: str, piece: bytes) -> None:
 
 def _check_ours(out: Path) -> None:
     """Raise `UsageError` unless `out` is new, empty, or a site that was published before."""
-    if not out.exists() or (out / MARKER).is_file():
+    if not out.exists() or _is_site(out):
         return
     if not out.is_dir() or any(out.iterdir()):
         raise UsageError(
@@ -147,29 +188,15 @@ def _check_ours(out: Path) -> None:
         )
 
 
-@contextlib.contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """Give an empty folder on the same file system as `out`; what is left of it in the end is removed."""
-    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        folder.chmod(0o755)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _check_apart(store: Store, out: Path) -> None:
+    """Raise `UsageError` if the store lies in the folder that a new site takes the place of."""
+    place = store.folder if isinstance(store, DirectoryStore) else store.file if isinstance(store, SqlStore) else None
+    if place is not None and place.resolve().is_relative_to(out):
+        raise UsageError(
+            f"the store '{place}' lies in '{out}', and would be gone with the old site",
+            hint="name another folder with -o, or move the records out of it first",
+        )
 
 
-def _swap(folder: Path, out: Path) -> None:
-    """Put `folder` in the place of `out`, and the old one out of the way; the old one stays if that fails."""
-    if not out.exists():
-        folder.rename(out)
-        return
-    old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.old."))
-    try:
-        out.rename(old)  # over the empty folder
-        try:
-            folder.rename(out)
-        except OSError:
-            old.rename(out)
-            raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+def _is_site(folder: Path) -> bool:
+    return (folder / MARKER).is_file()

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hilbench import __version__
-from hilbench.errors import printable
 from hilbench.measure.direction import lower_is_better
+from hilbench.measure.statistics import exact
 from hilbench.measure.units import accuracy, friendly, with_precision
 from hilbench.records import fair
 from hilbench.records.record import Record
+from hilbench.records.sign import signature_of
+from hilbench.reports.columns import samples_of
 from hilbench.reports.site import names, script_data, views
 from hilbench.reports.site.rows import Kind, Refused, Run
-from hilbench.reports.site.standings import Entry, Group
+from hilbench.reports.site.standings import UNVERIFIED, Entry, Group, groups_of
 from hilbench.reports.web import environment
 
 if TYPE_CHECKING:
-    import jinja2
+    pass
 
 _MOST_RUNS = 1000
 """Runs in a page's table; older ones are in the row's archive."""
 _MOST_REFUSED = 1000
 _MOST_METRICS = 100
-_LONGEST = 2000
 _SPOKEN = {"ram": "RAM", "fidelity_lsb": "largest difference to the reference"}
-_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 
 @dataclass(frozen=True)
@@ -41,18 +40,7 @@ class Standing:
     rivals: tuple[tuple[str, str], ...]
 
 
-@cache
-def _templates() -> jinja2.Environment:
-    made = environment()
-    made.finalize = _seen
-    return made
-
-
-def _seen(value: Any) -> Any:
-    """Return what a template shows of a string that others wrote: control characters seen, and no more than a page."""
-    if type(value) is not str or (len(value) <= _LONGEST and value.isprintable()):
-        return value
-    return printable(value[:_LONGEST])
+_templates = cache(environment)
 
 
 def render(template: str, root: str, here: str, **given: Any) -> str:
@@ -72,11 +60,11 @@ def task_key(record: Record) -> str:
 def index_page(groups: Sequence[Group], entries: Sequence[Entry], runs: int, refused: Sequence[Refused]) -> str:
     """Return the first page: what there is, and who leads where."""
     tasks: dict[str, list[dict[str, Any]]] = {}
-    newest: dict[tuple[str, str, str], Group] = {}
+    newest: dict[tuple[str, str, str], Group] = {}  # of runs on all samples, as long as there is one
     for group in groups:
         record = group.any
         key = (task_key(record), record.board.id, record.target.kind)
-        if key not in newest or group.when > newest[key].when:
+        if key not in newest or (_whole(group), group.when) > (_whole(newest[key]), newest[key].when):
             newest[key] = group
     for (task, _, _), group in newest.items():
         tasks.setdefault(task, []).append(_leader(group))
@@ -98,6 +86,15 @@ def tables_page(kind: str, name: str, groups: Sequence[Group], about: str = "") 
                     {group.any.board.id for group in groups})  # fmt: skip
     return render("tables", "../", "", title=f"{views.short(name)} · leaderboard", kind=kind, name=name, tables=tables,
                   about=about, others=others, many=len(tables) > 1)  # fmt: skip
+
+
+def check_in_tables(entry: Entry) -> None:
+    """Show a row in each table that it may stand in, alone: raises what it would raise there."""
+    (group,) = groups_of([entry])
+    tables_page("task", task_key(entry.record), [group])
+    framework_page(entry.record.framework.name, [(entry, group)])
+    rows_script([(entry, group)])
+    index_page([group], [entry], len(entry.runs), ())
 
 
 def framework_page(name: str, entries: Sequence[tuple[Entry, Group]]) -> str:
@@ -131,8 +128,9 @@ def row_page(entry: Entry, standing: Standing) -> str:
         histories=histories,
         columns=columns,
         runs=[_run(run, columns) for run in reversed(entry.runs[-_MOST_RUNS:])],
-        commands=_commands(entry),
+        commands="\n".join(views.cut(line, 400) for line in (*entry.found.commands, _check_command(record))),
         file=names.file(record.id),
+        signed=signature_of(entry.newest) is not None,
     )
 
 
@@ -147,7 +145,7 @@ def rows_script(entries: Sequence[tuple[Entry, Group]]) -> str:
     for entry, group in entries:
         line = _listed(entry, group)
         lines.append([line["slug"], line["task"], line["board"], line["name"], line["version"], line["place"],
-                      line["value"], line["basis"], line["date"], *line["mark"][:3]])  # fmt: skip
+                      line["value"], line["basis"], line["date"], *line["mark"][:3], line["ran"]])  # fmt: skip
     return script_data.call("hilbenchRows", lines)
 
 
@@ -168,7 +166,8 @@ def row_script(entry: Entry, standing: Standing) -> str:
             "place": standing.place[:200],
             "date": f"{entry.when:%Y-%m-%d}",
             "mark": views.mark_of(entry)[:3],
-            "ground": {key: views.short(value) for key, value in vars(fair.ground(record)).items()},
+            "ground": _ground(record),
+            "samples": record.dataset.samples,
             "identity": list(vars(fair.ground(record)).values()),
             "compiler": views.short(f"{record.image.compiler} {' '.join(record.image.flags)}"),
             "metrics": _metrics(record),
@@ -176,20 +175,45 @@ def row_script(entry: Entry, standing: Standing) -> str:
     )
 
 
+def _ground(record: Record) -> dict[str, str]:
+    """Return what a row stands on, in the fields and the order of `fair.Ground`, for people."""
+    words = {**vars(fair.ground(record)), "board": f"{record.board.id}, {record.board.core}{_clock(record)}",
+             "model": f"{record.model.name}, SHA-256 {record.model.sha256[:12]}…",
+             "data": f"{record.dataset.name}, SHA-256 {record.dataset.sha256[:12]}…",
+             "inputs": f"{samples_of(record)}, SHA-256 {record.dataset.inputs_sha256[:12]}…"}  # fmt: skip
+    return {key: views.cut(value, 160) for key, value in words.items()}
+
+
+def _clock(record: Record) -> str:
+    return f" at {Decimal(record.board.clock_hz) / 10**6:.6g} MHz" if record.board.clock_hz else ""
+
+
 def refused_page(refused: Sequence[Refused]) -> str:
     """Return the page of what is not shown, and why."""
     return render("refused", "", "refused", title="Refused", refused=refused[:_MOST_REFUSED], count=len(refused))
 
 
+def _whole(group: Group) -> bool:
+    return group.any.dataset.samples >= group.any.dataset.of
+
+
+def _ran(record: Record) -> str:
+    """Return what tells rows of one board and framework apart: the target, and how many samples unless it was all."""
+    target, data = record.target, record.dataset
+    on = f"as {target.stand_in} on {target.kind}" if target.stand_in else target.kind
+    return views.short(", ".join([on, *([samples_of(record)] if data.samples < data.of else [])]))
+
+
 def _leader(group: Group) -> dict[str, Any]:
     record = group.any
     best = [standing for standing in group.ranking.standings if standing.place == 1]
-    found: dict[str, Any] = {"board": record.board.id, "best": None, "rows": len(group.entries)}
+    found: dict[str, Any] = {"board": record.board.id, "ran": _ran(record), "best": None, "rows": len(group.entries)}
     if best:
         entry = group.entries[best[0].record.id]
         value, basis = views.headline(entry.record.metrics, group.ranking.metric)
         found["best"] = {"slug": entry.slug, "name": views.short(entry.record.framework.variant), "value": value,
-                         "basis": basis, "more": len(best) - 1}  # fmt: skip
+                         "basis": basis, "more": len(best) - 1,
+                         "unverified": UNVERIFIED if entry.mark == "unknown" else ""}  # fmt: skip
     return found
 
 
@@ -205,7 +229,7 @@ def _listed(entry: Entry, group: Group) -> dict[str, Any]:
     value, basis = views.headline(record.metrics, group.ranking.metric if entry.mark != "failed" else "")
     return {"slug": entry.slug, "task": views.short(task_key(record)), "board": views.short(record.board.id),
             "name": views.short(record.framework.variant), "version": views.short(record.framework.version),
-            "place": views.cut(group.standing(entry), 160), "value": value, "basis": basis,
+            "ran": _ran(record), "place": views.cut(group.standing(entry), 160), "value": value, "basis": basis,
             "date": f"{entry.when:%Y-%m-%d}", "mark": views.mark_of(entry)}  # fmt: skip
 
 
@@ -225,6 +249,7 @@ def _metrics(record: Record) -> list[dict[str, Any]]:
                 "error": views.cut(metric.error or "", 300),
                 "detail": views.cut(metric.detail, 200),
                 "ci95": metric.ci95,
+                "exact": exact(metric),
                 "lower": lower_is_better(name, metric.unit),
             }
         )
@@ -233,7 +258,7 @@ def _metrics(record: Record) -> list[dict[str, Any]]:
 
 def _facts(record: Record) -> list[tuple[str, str]]:
     board, target, dataset = record.board, record.target, record.dataset
-    clock = f" at {board.clock_hz / 1e6:g} MHz" if board.clock_hz else ""
+    clock = _clock(record)
     runs_as = f", as {target.stand_in}" if target.stand_in else ""
     versions = ", ".join(f"{name} {version}" for name, version in record.framework.versions.items())
     options = ", ".join(f"{key}={value}" for key, value in record.framework.options.items())
@@ -258,19 +283,8 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     return [(views.cut(name, _MOST_METRICS), views.cut(text, 600)) for name, text in facts if text.strip()]
 
 
-def _commands(entry: Entry) -> str:
-    """Return what to type to have this row again. What others wrote is quoted: it must not become a command."""
-    record = entry.record
-    plain = not record.target.silicon and not record.target.stand_in
-    board = record.board.id if plain else f"{record.board.id}@{record.target.kind}"
-    lines = [f"pip install {shlex.quote(f'hilbench[{record.framework.name}]=={record.hilbench}')}"]
-    if _COMMIT.fullmatch(commit := record.source.get("commit", "")):
-        lines.append(f"git checkout {commit}")
-    suite = shlex.quote(f"suites/{record.suite}.hil.yaml")
-    choice = f"{shlex.quote(f'--board={board}')} {shlex.quote(f'--framework={record.framework.variant}')}"
-    lines.append(f"pytest {suite} {choice} -k {shlex.quote(record.task)}")
-    lines.append(f"hilbench verify {shlex.quote(f'{names.file(record.id)}.json')}")
-    return "\n".join(views.cut(line, 400) for line in lines)
+def _check_command(record: Record) -> str:
+    return f"hilbench verify {names.file(record.id)}.json"  # a file's name needs no quotes
 
 
 def _run_columns(entry: Entry) -> list[Kind]:

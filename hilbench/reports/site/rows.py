@@ -17,7 +17,7 @@ from hilbench.errors import HINT, printable
 from hilbench.measure.metric import Basis, Unit
 from hilbench.measure.statistics import exact
 from hilbench.records import fair
-from hilbench.records.record import Record
+from hilbench.records.record import Record, time_of
 from hilbench.records.store import Document
 from hilbench.records.verify import check
 from hilbench.reports.site import names
@@ -33,12 +33,19 @@ _AHEAD = timedelta(days=1)
 
 
 class Kind(NamedTuple):
-    """What a number is: values of one kind may stand in one history."""
+    """What a number is, as `fair.Kind` with its unit: values of one kind may stand in one history."""
 
     name: str
     unit: Unit
     basis: Basis
     model: str | None
+    meaning: str = ""
+    lower_bound: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return "RAM" if self.name == "ram" else self.name.replace("_", " ")
 
 
 class Run(NamedTuple):
@@ -133,8 +140,6 @@ def read_one(document: Document) -> Read:
     if failed is not None:
         return Read(None, refused=reason_of(f"{failed.name}: {failed.detail}", document))
     started = time_of(record.started)
-    if started is None:
-        return Read(None, refused="'started' is not a time, such as 2026-01-02T03:04:05+00:00")
     if started > datetime.now(UTC) + _AHEAD:
         return Read(None, refused=f"it says it was made in the future: {record.started[:40]}")
     identity = identity_of(record)
@@ -150,15 +155,6 @@ def reason_of(text: str, document: Document) -> str:
     return printable(" ".join(short.split()))[:_LONGEST_REASON]
 
 
-def time_of(text: str) -> datetime | None:
-    """Return an ISO 8601 time, in UTC; None for anything else. Without a zone it is taken for UTC."""
-    try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
 def identity_of(record: Record) -> tuple[str, ...]:
     """Return what tells a row from others: its ground, and the framework with its options.
 
@@ -169,9 +165,9 @@ def identity_of(record: Record) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def kind_of(name: str, unit: Unit, basis: Basis, model: str | None) -> Kind:
+def kind_of(kind: fair.Kind, unit: Unit, lower_bound: bool) -> Kind:
     """Return a kind of number; one object for all that are equal, which are then sent to another process once."""
-    return Kind(name, unit, basis, model)
+    return Kind(kind.name, unit, kind.basis, kind.model, kind.meaning, lower_bound)
 
 
 def packed(name: str, text: str) -> bytes:
@@ -184,7 +180,7 @@ def packed(name: str, text: str) -> bytes:
 
 
 def _run(record: Record, started: datetime) -> Run:
-    metrics = [(name, record.metrics[name]) for name in SHOWN if name in record.metrics]
+    metrics = [(kind, record.metrics[name]) for name in SHOWN if (kind := fair.kind(record, name))]
     return Run(
         record.id,
         started,
@@ -192,7 +188,7 @@ def _run(record: Record, started: datetime) -> Run:
         f"{record.target.kind} {record.target.version}"[:60],
         record.source.get("commit", "")[:40],
         record.source.get("dirty") == "yes",
-        tuple((kind_of(name, m.unit, m.basis, m.model), m.value, exact(m)) for name, m in metrics),
+        tuple((kind_of(kind, m.unit, m.lower_bound), m.value, exact(m)) for kind, m in metrics),
     )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from hilbench.records import fair
 from hilbench.records.record import Record, Samples
 from hilbench.records.store import Document
-from hilbench.records.verify import Check, check
+from hilbench.records.verify import Check, State, check
+from hilbench.reports.reproduce import commands
 from hilbench.reports.site.pool import Pool
 from hilbench.reports.site.rows import Row, Run
 
@@ -19,33 +20,45 @@ MARKS = {
     "failed": ("✗", "FAILED", "what it claims does not follow from its own samples"),
 }
 """The sign, the words and the meaning of each mark."""
-_DECISIVE = {"document", "seal", "fidelity", "accuracy", "cycles", "instructions", "latency"}
-"""The checks that a place rests on: without one of them, a record is not called verified."""
+UNVERIFIED = "unverified"
+"""What stands beside the place of a record that is `unknown`."""
 _NO_SAMPLES = Samples(times=(), outputs="")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A row with its newest record, which lacks its raw parts here, and with what was checked of it."""
+class Verified:
+    """A record without its raw parts, what was checked of it, what that comes to and why, and how to run it again."""
 
-    slug: str
     record: Record
     checks: tuple[Check, ...]
+    mark: State
+    reasons: tuple[Check, ...]
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row with its newest record, and all its runs."""
+
+    slug: str
+    found: Verified
     runs: list[Run]
     newest: Document
 
     @property
-    def mark(self) -> str:
-        """One of `MARKS`: `ok` only if all that its place rests on could be checked."""
-        if any(each.state == "failed" for each in self.checks):
-            return "failed"
-        return "unknown" if any(each.state == "unknown" and each.name in _DECISIVE for each in self.checks) else "ok"
+    def record(self) -> Record:
+        """Its newest record, which lacks its raw parts here."""
+        return self.found.record
+
+    @property
+    def mark(self) -> State:
+        """One of `MARKS`."""
+        return self.found.mark
 
     @property
     def why(self) -> str:
         """What was wrong with it, or could not be checked."""
-        found = [each for each in self.checks if each.state == self.mark != "ok"]
-        return "; ".join(f"{each.name}: {each.detail}" if each.detail else each.name for each in found)
+        return "; ".join(f"{each.name}: {each.detail}" if each.detail else each.name for each in self.found.reasons)
 
     @property
     def when(self) -> datetime:
@@ -84,25 +97,24 @@ class Group:
         if found.place is None:
             return f"not ranked: {found.reason}"
         ranked = sum(each.place is not None for each in self.ranking.standings)
-        return f"{found.place} of {ranked} by {self.ranking.metric}"
+        place = f"{found.place} of {ranked} by {self.ranking.metric}" if ranked > 1 else "the only one so far"
+        return place + ("" if entry.mark == "ok" else f", {UNVERIFIED}")
 
 
 def entries_of(rows: Iterable[Row], pool: Pool) -> list[Entry]:
     """Return each row with its newest record fully verified."""
     kept = list(rows)
     verified = pool.apply(verify, [row.newest for row in kept])
-    return [
-        Entry(row.slug, record, checks, row.runs, row.newest)
-        for row, (_, (record, checks)) in zip(kept, verified, strict=True)
-    ]
+    return [Entry(row.slug, found, row.runs, row.newest) for row, (_, found) in zip(kept, verified, strict=True)]
 
 
-def verify(document: Document) -> tuple[Record, tuple[Check, ...]]:
-    """Return the record of a document that was read before, without its raw parts, and all checks."""
+def verify(document: Document) -> Verified:
+    """Return what is known of the record of a document that was read before."""
     verdict = check(document)
     record = verdict.record or document.record()
-    light = {"samples": _NO_SAMPLES, "profile": None, "counts": None, "confusion": None}
-    return record.model_copy(update=light), verdict.checks
+    light = record.model_copy(update={"samples": _NO_SAMPLES, "profile": None, "counts": None, "confusion": None})
+    reasons = verdict.of("failed") if verdict.mark == "failed" else verdict.lacking
+    return Verified(light, verdict.checks, verdict.mark, reasons, tuple(commands([record])))
 
 
 def groups_of(entries: Sequence[Entry]) -> list[Group]:

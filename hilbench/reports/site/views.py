@@ -12,11 +12,11 @@ from hilbench.errors import printable
 from hilbench.measure.direction import lower_is_better
 from hilbench.measure.metric import Basis, Metric, Unit
 from hilbench.measure.units import friendly
-from hilbench.records.trend import changes
+from hilbench.records.trend import ENOUGH, changes
 from hilbench.reports import charts
 from hilbench.reports.columns import NONE, Column, build_lines, columns_of, notes_of, title_of
 from hilbench.reports.site.rows import SHOWN, Kind, Run
-from hilbench.reports.site.standings import MARKS, Entry, Group
+from hilbench.reports.site.standings import MARKS, UNVERIFIED, Entry, Group
 
 _LONGEST = 80
 _MOST_NOTES = 40
@@ -39,6 +39,7 @@ class Line:
 
     slug: str
     place: str
+    unverified: str
     name: str
     version: str
     cells: tuple[Cell, ...]
@@ -67,13 +68,14 @@ class TableView:
 
 @dataclass(frozen=True)
 class History:
-    """A metric over the runs of a row: a chart where it moved, else the one value."""
+    """A metric over the runs of a row: a chart where it moved, else the one value. `few`: too few for a noisy step."""
 
     kind: Kind
     chart: Markup | None
     value: str
     runs: int
     steps: tuple[tuple[str, str, str, float], ...] = field(default=())
+    few: bool = False
 
 
 def short(text: str) -> str:
@@ -95,7 +97,8 @@ def mark_of(entry: Entry) -> tuple[str, str, str, str]:
 
 def table_of(group: Group, number: int, link: Callable[[str], str], chart: bool = True) -> TableView:
     """Return the table of a group; `link` makes the link to a row's page from its slug."""
-    columns = tuple(c for c in columns_of(group.records or [group.any]) if c.metric not in _NOT_IN_TABLES)
+    shown = [c for c in columns_of(group.records or [group.any]) if c.metric not in _NOT_IN_TABLES]
+    columns = tuple(sorted(shown, key=lambda c: c.kind != group.ranking.by))  # what it is ranked by comes first
     reasons = {standing.record.id: standing.reason for standing in group.ranking.standings}
     places = {standing.record.id: standing.place for standing in group.ranking.standings}
     alone = len(group.ranking.standings) == 1
@@ -150,24 +153,25 @@ def histories(runs: Sequence[Run]) -> list[History]:
 
 def show(kind: Kind) -> Callable[[float], str]:
     """Return what writes values of a kind for people."""
-    return partial(_written, kind.unit, kind.basis)
+    return partial(_written, kind.unit, kind.basis, "≥ " if kind.lower_bound else "")
 
 
 @lru_cache(maxsize=8192)
-def _written(unit: Unit, basis: Basis, value: float) -> str:
-    return friendly(Metric(value=value, unit=unit, basis=basis))
+def _written(unit: Unit, basis: Basis, sign: str, value: float) -> str:
+    return sign + friendly(Metric(value=value, unit=unit, basis=basis))
 
 
 def _history(kind: Kind, values: Sequence[tuple[Run, float, bool]]) -> History:
     numbers, write = [value for _, value, _ in values], show(kind)
     if len(set(numbers)) == 1:
         return History(kind, None, write(numbers[0]), len(numbers))
-    found = changes(numbers, exact=all(sure for _, _, sure in values))
+    exact = all(sure for _, _, sure in values)
+    found = changes(numbers, exact=exact)
     points = [
         charts.Point(index, value, f"{run.started:%Y-%m-%d}", note=_from(run))
         for index, (run, value, _) in enumerate(values)
     ]
-    title = f"{kind.name.replace('_', ' ')}, {kind.basis}"
+    title = ", ".join(filter(None, (kind.title, short(kind.meaning), kind.basis)))
     lower = lower_is_better(kind.name, kind.unit)
     drawn = charts.history(points, charts.Axis(title, write), [step.index for step in found], title, lower)
     steps = tuple(
@@ -175,7 +179,8 @@ def _history(kind: Kind, values: Sequence[tuple[Run, float, bool]]) -> History:
          short(_from(values[step.index][0])), step.relative or 0.0)
         for step in found
     )  # fmt: skip
-    return History(kind, Markup(drawn), write(numbers[-1]), len(numbers), steps)
+    few = not exact and not found and len(numbers) < 2 * ENOUGH
+    return History(kind, Markup(drawn), write(numbers[-1]), len(numbers), steps, few)
 
 
 def _from(run: Run) -> str:
@@ -188,6 +193,7 @@ def _line(entry: Entry, columns: Sequence[Column], place: str, why: str) -> Line
     return Line(
         slug=entry.slug,
         place=place,
+        unverified=UNVERIFIED if entry.mark == "unknown" and place != NONE else "",
         name=short(record.framework.variant),
         version=short(record.framework.version),
         cells=tuple(_cell(column, entry) for column in columns),
@@ -203,15 +209,13 @@ def _cell(column: Column, entry: Entry) -> Cell:
 
 
 def _basis(group: Group) -> str:
-    if not group.ranking.metric:
-        return ""
-    metric = group.records[0].metrics[group.ranking.metric]
-    return f"{metric.basis}: {metric.model}" if metric.model else metric.basis
+    by = group.ranking.by
+    return "" if by is None else f"{by.basis}: {by.model}" if by.model else by.basis
 
 
 def _scatter(group: Group, link: Callable[[str], str]) -> tuple[Markup | None, str]:
     """Return cost against accuracy, or against flash where all are equally accurate; None where that shows nothing."""
-    name, records = group.ranking.metric, group.records
+    name, records = group.ranking.metric, group.ranking.ranked
     if not name or len(records) < 2:
         return None, ""
     metrics = [record.metrics for record in records]

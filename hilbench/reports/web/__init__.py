@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hilbench.errors import Unavailable
+from hilbench.errors import Unavailable, printable
 
 if TYPE_CHECKING:
     import jinja2
 
 _HERE = Path(__file__).parent
+_LONGEST = 2000
 
 
 def environment() -> jinja2.Environment:
     """Return the templates' environment: everything is escaped, and a name that nobody gave is an error.
+
+    What others wrote is shown with its control characters as escapes, and no longer than a page.
 
     Raises `Unavailable` when Jinja2 is not installed.
     """
@@ -28,7 +31,15 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
+
+
+def _shown(value: Any) -> Any:
+    """Return what a template shows of `value`; markup of our own is no plain string, and stays as it is."""
+    if type(value) is not str or (len(value) <= _LONGEST and value.isprintable()):
+        return value
+    return printable(value[:_LONGEST])
 
 
 def asset(name: str) -> str:

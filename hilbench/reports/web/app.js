@@ -124,10 +124,23 @@
         if (row.hidden === keep) row.hidden = !keep;
         shown += keep;
       });
-      status.textContent = wanted.length ? `${shown} of ${rows.length} rows` : "";
+      status.textContent = wanted.length ? `${shown} of ${rows.length} ${rows.length === 1 ? "row" : "rows"}` : "";
     };
     input.addEventListener("input", apply);
     if (input.value) apply(); // a browser may keep what was typed
+  }
+
+  // What scrolls sideways fades at the side where there is more.
+
+  function fading(box) {
+    const tell = () => {
+      const rest = box.scrollWidth - box.clientWidth;
+      box.classList.toggle("more", rest - box.scrollLeft > 2);
+      box.classList.toggle("less", box.scrollLeft > 2);
+    };
+    box.addEventListener("scroll", tell, { passive: true });
+    new ResizeObserver(tell).observe(box);
+    for (const inside of box.children) new ResizeObserver(tell).observe(inside);
   }
 
   // Tips: what `data-tip` says of a chart's mark, under the pointer or the keyboard's focus. Escape hides it.
@@ -161,10 +174,10 @@
     document.addEventListener("pointerover", over);
     document.addEventListener("focusin", over);
     document.addEventListener("focusout", hide);
-    // The browser scrolls to what the keyboard goes to: that tip moves along. A pointer's has lost its mark.
+    // The browser scrolls to what the keyboard goes to: that tip moves along, and so does one under the pointer still.
     const follow = () => {
-      const focused = document.activeElement;
-      if (!tip.hidden && focused && focused.matches(marks)) show(focused);
+      const held = document.querySelector(`:is(${marks}):is(:hover, :focus)`);
+      if (!tip.hidden && held) show(held);
       else hide();
     };
     document.addEventListener("scroll", follow, { passive: true, capture: true });
@@ -179,6 +192,7 @@
     themeToggle();
     document.querySelectorAll("table.data").forEach(sortable);
     document.querySelectorAll("input[data-filter]").forEach(filterable);
+    document.querySelectorAll(".scroll").forEach(fading);
     tips();
   });
 })();

@@ -34,26 +34,44 @@
     if (resolve) resolve(row);
   };
 
-  // What keeps two rows from being compared: the parts of the ground, by their whole values.
+  // What keeps two rows from being compared: the parts of the ground, by their whole values. Other samples are other
+  // data and other inputs too, which goes without saying.
   function differences(a, b) {
-    return Object.keys(a.ground).filter((_, index) => a.identity[index] !== b.identity[index]);
+    const apart = Object.keys(a.ground).filter((_, index) => a.identity[index] !== b.identity[index]);
+    return a.samples === b.samples ? apart : [...apart.filter((name) => name !== "data" && name !== "inputs"), "samples"];
   }
 
-  function verdict(one, other, apart) {
+  const REASONS = {
+    suite: "another suite", task: "another task", board: "another board or clock", target: "another target",
+    counter: "another counter", model: "another model", data: "other data", inputs: "other input bytes",
+  };
+
+  function reason(name, a, b) {
+    return name === "samples" ? `number of samples (${a.samples}, ${b.samples})` : REASONS[name] || name;
+  }
+
+  function sized(difference, unit) {
+    const sign = difference > 0 ? "+" : "-";
+    return `${sign}${Number(Math.abs(difference).toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 })} ${unit}`;
+  }
+
+  function verdict(one, other) {
     if (!one || !other) return ["only one of them has it", ""];
     if (one.basis !== other.basis) return [`not compared: ${one.basis} and ${other.basis}`, ""];
     if (one.model !== other.model) return ["not compared: estimated by different models", ""];
     if (one.detail !== other.detail && one.name === "accuracy") return ["not compared: another kind of accuracy", ""];
-    if (apart.length) return [`not compared: another ${apart.join(", ")}`, ""];
     if (one.value === other.value) return ["equal", ""];
-    if (one.ci95 && other.ci95 && one.ci95[0] <= other.ci95[1] && other.ci95[0] <= one.ci95[1]) {
+    // What is exact differs if it differs, as docs/gate.md has it; an interval is about other samples, not about noise.
+    const exact = one.exact && other.exact;
+    if (!exact && one.ci95 && other.ci95 && one.ci95[0] <= other.ci95[1] && other.ci95[0] <= one.ci95[1]) {
       return ["within their intervals", ""];
     }
-    if (!one.value) return ["differs", ""];
-    const share = (other.value / one.value - 1) * 100;
-    const words = `B is ${share > 0 ? "+" : ""}${share.toPrecision(3)} %`;
+    const difference = other.value - one.value;
+    const words = one.unit === "share" ? `B is ${sized(100 * difference, "pt")}`
+      : one.value > 0 ? `B is ${sized((100 * difference) / one.value, "%")}`
+        : `B is ${difference > 0 ? "higher" : "lower"}`;
     if (one.lower === null) return [words, ""];
-    const better = share < 0 === one.lower;
+    const better = difference < 0 === one.lower;
     return [`${words}, ${better ? "better" : "worse"}`, better ? "down" : "up"];
   }
 
@@ -77,16 +95,17 @@
     table.append(element("caption", "Metrics of A and B", "for-ears"));
     const first = element("th", "metric"), last = element("th", "B against A");
     first.scope = last.scope = "col";
-    head.append(first, heading("A", a), heading("B", b), last);
+    head.append(first, heading("A", a), heading("B", b));
+    if (!apart.length) head.append(last); // else the reason is the same for all, and stands above
     table.createTHead().append(head);
     const names = [...new Set([...a.metrics, ...b.metrics].map((metric) => metric.name))];
     for (const name of names) {
       const one = a.metrics.find((metric) => metric.name === name);
       const other = b.metrics.find((metric) => metric.name === name);
-      const [words, kind] = verdict(one, other, apart);
       const line = element("tr"), title = element("th", (one || other).title);
       title.scope = "row";
-      line.append(title, cell(one), cell(other), element("td", words, kind));
+      line.append(title, cell(one), cell(other));
+      if (!apart.length) line.append(element("td", ...verdict(one, other)));
       body.append(line);
     }
     table.append(body);
@@ -120,8 +139,9 @@
     const apart = differences(a, b);
     const parts = [];
     if (apart.length) {
-      parts.push(element("p", `These two cannot be compared: they differ in ${apart.join(", ")}.`, "note bad"));
-      parts.push(scroller("What differs", groundTable(a, b, apart)));
+      parts.push(element("p", `These two cannot be compared: ${apart.map((name) => reason(name, a, b)).join(", ")}.`, "note bad"));
+      const told = apart.filter((name) => name !== "samples"); // of those all is said
+      if (told.length) parts.push(scroller("What differs", groundTable(a, b, told)));
     } else {
       parts.push(element("p", "These two stand on the same ground: one model, one stream of inputs, one board and target.", "note"));
     }
@@ -168,7 +188,7 @@
 
   window.hilbenchRows = (rows) => {
     const options = rows.map((row) => {
-      let label = `${row[1]} · ${row[2]} · ${row[3]}`;
+      let label = `${row[1]} · ${row[2]}, ${row[12]} · ${row[3]}`;
       if (slugs.has(label)) label += ` · ${row[0].slice(-12)}`;
       slugs.set(label, row[0]);
       labels.set(row[0], label);

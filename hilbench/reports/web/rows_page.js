@@ -4,7 +4,7 @@
 (function () {
   const PAGE = 50;
   const SLUG = 0, TASK = 1, BOARD = 2, NAME = 3, VERSION = 4, PLACE = 5, VALUE = 6, BASIS = 7, DATE = 8;
-  const MARK = 9, SIGN = 10, WORDS = 11;
+  const MARK = 9, SIGN = 10, WORDS = 11, RAN = 12;
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
   function element(name, text, className) {
@@ -16,7 +16,7 @@
 
   function pickCell(row) {
     const cell = element("td"), label = element("label", "", "pick"), box = element("input");
-    const name = `${row[NAME]}, ${row[TASK]} on ${row[BOARD]}`;
+    const name = `${row[NAME]}, ${row[TASK]} on ${row[BOARD]}, ${row[RAN]}`;
     box.type = "checkbox";
     box.dataset.pick = row[SLUG];
     box.dataset.name = name;
@@ -36,7 +36,9 @@
     const checked = element("td");
     checked.append(element("span", `${row[SIGN]} ${row[WORDS]}`, `mark ${row[MARK]}`));
     const place = element("td", row[PLACE], "wordy");
-    made.append(element("td", row[TASK], "tight"), element("td", row[BOARD], "tight"), head, place, value,
+    const board = element("td", row[BOARD], "tight");
+    board.append(element("span", row[RAN], "basis"));
+    made.append(element("td", row[TASK], "tight"), board, head, place, value,
       element("td", row[DATE], "tight"), checked, pickCell(row));
     return made;
   }
@@ -60,9 +62,9 @@
     function search() {
       const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
       found = order.filter((index) => words.every((word) => texts[index].includes(word)));
-      const all = rows.length.toLocaleString("en");
+      const all = rows.length.toLocaleString("en"), noun = rows.length === 1 ? "row" : "rows";
       document.getElementById("row-status").textContent =
-        words.length ? `${found.length.toLocaleString("en")} of ${all} rows` : `${all} rows`;
+        words.length ? `${found.length.toLocaleString("en")} of ${all} ${noun}` : `${all} ${noun}`;
       page = 0;
       show();
     }
