@@ -124,7 +124,7 @@ def test_latest_is_what_was_newest_before_this_run(pytester: pytest.Pytester, on
     store.put(on_host)
     result = pytester.runpytest_subprocess(DIGITS, *HOST, "--hil-compare=latest", "--hil-fail=first_latency:2%")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["compared with latest", "  first_latency*untested *2%", "1 row compared: 1 untested"])
+    result.stdout.fnmatch_lines(["compared with latest", "  first_latency*untested *2%", "1 row compared: *"])
     result.stdout.fnmatch_lines(["*UNTESTED digits on host with tflm: first_latency *allowed 2%): one observation"])
     assert len(list(select(store))) == 2
 
