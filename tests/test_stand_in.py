@@ -1,7 +1,6 @@
 """A board that is not at hand, on an emulator: its time is estimated, says by what and how well, never measured."""
 
 import dataclasses
-import json
 
 import pytest
 
@@ -15,6 +14,7 @@ from hilbench.records.record import Record
 from hilbench.targets.qemu import Qemu
 
 from .conftest import made_record
+from .real_records import forged
 from .test_end_to_end import plan
 
 STOOD_IN = ("nano33", "nucleo-l4r5zi", "stm32f746g-disco")
@@ -87,12 +87,13 @@ def test_without_a_compiler_for_the_counter_there_is_a_lower_bound_and_the_reaso
 
 @pytest.mark.parametrize("name", ["latency", "energy"])
 def test_nothing_on_an_emulator_is_ever_measured(name: str):
-    document = json.loads(made_record().to_json())
-    document["metrics"][name] = {"value": 0.01, "unit": "s" if name == "latency" else "J", "basis": "measured"}
+    document = made_record().model_dump(mode="json", by_alias=True)
+    metric = {"value": 0.01, "unit": "s" if name == "latency" else "J", "basis": "measured"}
     with pytest.raises(StoreError, match=f"{name} is called measured, but qemu is no silicon"):
-        Record.from_json(json.dumps(document), "forged.json")
+        Record.from_json(forged(document, ("metrics", name), metric), "forged.json")
     document["target"]["silicon"] = True
-    assert Record.from_json(json.dumps(document), "real.json").metrics[name].basis == "measured"
+    real = Record.from_json(forged(document, ("metrics", name), metric), "real.json")
+    assert real.metrics[name].basis == "measured"
 
 
 def test_a_target_that_lies_about_its_counter_gets_no_record(monkeypatch: pytest.MonkeyPatch):
