@@ -4,7 +4,6 @@ import errno
 import multiprocessing
 import os
 import socket
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -130,13 +129,10 @@ def test_documents_are_in_the_order_of_their_ids(tmp_path: Path):
     assert [document.id for document in store.documents()] == ["B", "a", "a-b", "a.b"]
 
 
-def test_a_hundred_thousand_files_are_listed_quickly(tmp_path: Path):
-    (tmp_path / "0.json").write_text("{}")
-    for number in range(1, 20_000):
-        os.link(tmp_path / "0.json", tmp_path / f"{number}.json")
-    start = time.process_time()
-    assert len(DirectoryStore(tmp_path).ids()) == 20_000
-    assert time.process_time() - start < 0.2, "a fifth of what may take a second"
+def test_documents_are_read_one_at_a_time(tmp_path: Path):
+    for number in range(20):
+        (tmp_path / f"{number}.json").write_text("{}")
+    assert len(DirectoryStore(tmp_path).ids()) == 20
     stream = DirectoryStore(tmp_path).documents()
     assert next(stream).id == "0"
     for path in tmp_path.iterdir():

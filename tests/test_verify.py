@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -101,19 +100,8 @@ def test_an_image_that_is_not_there_is_unknown(tmp_path: Path):
     assert states(verdict)["firmware"] == "unknown"
 
 
-def test_quick_is_schema_and_seal_and_costs_next_to_nothing():
-    document = kept(real("digits"))
-    assert states(check(document, quick=True)) == {"document": "ok", "seal": "ok"}
-    parsed, quick = (
-        min(_seconds(what) for _ in range(50)) for what in (document.record, lambda: check(document, quick=True))
-    )
-    assert quick - parsed < 0.0003
-
-
-def _seconds(what: Any) -> float:
-    before = time.perf_counter()
-    what()
-    return time.perf_counter() - before
+def test_quick_is_schema_and_seal_and_nothing_more():
+    assert states(check(kept(real("digits")), quick=True)) == {"document": "ok", "seal": "ok"}
 
 
 def test_a_metric_that_nobody_knows_is_told_and_no_error():
